@@ -1,0 +1,33 @@
+"""Tablecast's library: one set of Parquet files, readable as Iceberg and Delta Lake, by translating metadata only.
+
+>>> import converters
+>>> report = converters.convert("/data/sales", ["iceberg"])  # doctest: +SKIP
+>>> report.targets[0].metadata_path  # doctest: +SKIP
+'file:///data/sales/metadata/v1.metadata.json'
+"""
+
+from converters import errors
+from converters.errors import TablecastError
+from converters.formats import FormatSupport, formats
+from converters.storage import ObjectStorage, Roots, Storage
+from converters.sync.convert import convert
+from converters.sync.inspect import TableDescription, inspect
+from converters.sync.report import ConversionReport, Progress, SourceSummary, TargetError, TargetReport
+
+__all__ = [
+    "ConversionReport",
+    "FormatSupport",
+    "ObjectStorage",
+    "Progress",
+    "Roots",
+    "SourceSummary",
+    "Storage",
+    "TableDescription",
+    "TablecastError",
+    "TargetError",
+    "TargetReport",
+    "convert",
+    "errors",
+    "formats",
+    "inspect",
+]

@@ -1,0 +1,261 @@
+"""What a table format must offer to be read from or written to, and how its plug-in is found.
+
+A plug-in is a class named by an entry point: group ``tablecast.sources`` or ``tablecast.targets``, the entry's name
+being the format's name in any case.  The built-in formats are registered the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar, Protocol, Self, TypeVar, cast
+
+import msgspec
+import pyarrow as pa
+
+from converters.errors import InvalidOption, UnknownFormat
+from converters.model.snapshot import Snapshot
+from converters.storage.base import Storage
+from converters.sync.state import SyncState
+
+__all__ = [
+    "SOURCE_GROUP",
+    "TARGET_GROUP",
+    "Commit",
+    "FormatSupport",
+    "Source",
+    "Target",
+    "TargetTable",
+    "formats",
+    "parse_options",
+    "source_class",
+    "source_names",
+    "target_class",
+    "target_names",
+]
+
+SOURCE_GROUP = "tablecast.sources"
+TARGET_GROUP = "tablecast.targets"
+
+
+class Source(Protocol):
+    """Reads one table's metadata.
+
+    ``options_type`` is a frozen ``msgspec.Struct`` with ``rename="kebab"`` and ``forbid_unknown_fields=True``, all of
+    whose fields have defaults and are of type str, int, bool or an optional of these.
+    """
+
+    format_name: ClassVar[str]
+    options_type: ClassVar[type[msgspec.Struct]]
+
+    @classmethod
+    def is_table(cls, storage: Storage, location: str) -> bool:
+        """Whether a table of this format seems to be at the location; cheap, never raises for a missing table."""
+        ...
+
+    @classmethod
+    def open(cls, storage: Storage, location: str, options: Any) -> Self:
+        """Name the table to read; ``options`` is of ``options_type``.  Reads nothing yet."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Read the table's current state, or the one that the options ask for, without its files.
+
+        Raises:
+            SourceTableNotFound: No table is there.
+            CorruptTable: Its metadata cannot be read.
+            UnsupportedTableFeature: It uses a feature we do not know.
+        """
+        ...
+
+    def data_files(self, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
+        """Stream the live files of a snapshot as ``DataFile`` batches (see ``converters.model.data_file``).
+
+        Row counts are known in what is yielded.  Every path is canonical.
+
+        Raises:
+            CorruptTable: A part of the metadata is missing or unreadable.
+            UnsupportedTableFeature: A file has deletes, or anything else that a batch cannot say.
+        """
+        ...
+
+
+class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
+    """What is at a target before a sync.
+
+    Attributes:
+        version: Its current version, in the format's own terms.
+        state: What the last sync left there; None when no sync ever wrote it.
+        changed: What somebody else did to it since the last sync, for people; None when nothing.
+        metadata_path: As ``Table.metadata_path``.
+        schema_text: As ``Table.schema_text``.
+        handle: What the format's target needs to go on from here; opaque to everybody else.
+    """
+
+    version: str
+    state: SyncState | None
+    changed: str | None
+    metadata_path: str
+    schema_text: str
+    handle: Any = None
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """What one sync wrote.
+
+    Attributes:
+        version: The target's version that it made.
+        metadata_path: As ``Table.metadata_path``, after the commit.
+        schema_text: As ``Table.schema_text``, after the commit.
+        files_added: Data files that the target lists now and did not before.
+        files_removed: Data files that the target listed before and does not now.
+    """
+
+    version: str
+    metadata_path: str
+    schema_text: str
+    files_added: int
+    files_removed: int
+
+
+class Target(Protocol):
+    """Writes one table's metadata.  ``options_type`` as for ``Source``."""
+
+    format_name: ClassVar[str]
+    options_type: ClassVar[type[msgspec.Struct]]
+
+    @classmethod
+    def open(cls, storage: Storage, location: str, options: Any) -> Self:
+        """Name the table to write: the directory that its metadata lies under.  Reads and writes nothing yet."""
+        ...
+
+    def current(self) -> TargetTable | None:
+        """Read what is at the target now; None where there is no table of this format.
+
+        Raises:
+            CorruptTable: What is there cannot be read.
+        """
+        ...
+
+    def check(self, snapshot: Snapshot) -> list[str]:
+        """Refuse what the format cannot carry, as far as the snapshot without its files tells.
+
+        Returns:
+            What a person should know about the conversion although it is right (a lost hint, a default not kept).
+
+        Raises:
+            UnsupportedTableFeature: Names the feature and the column.
+        """
+        ...
+
+    def replace(
+        self,
+        snapshot: Snapshot,
+        files: Iterator[pa.RecordBatch],
+        state: SyncState,
+        base: TargetTable | None,
+    ) -> Commit:
+        """Make the target equal to the snapshot, in one atomic commit that carries ``state``.
+
+        Nothing is written to the storage before ``files`` is exhausted, so a refusal leaves no trace; what was
+        written for a commit that then failed is deleted again as far as the storage allows.
+
+        Args:
+            snapshot: The source's state.
+            files: Its live files.
+            state: Goes into the commit.
+            base: What ``current`` returned; the commit builds on it or fails.
+
+        Raises:
+            UnsupportedTableFeature: A file cannot be carried; nothing was written.
+            CommitConflict: Somebody committed after ``base`` was read; nothing of ours is visible.
+        """
+        ...
+
+
+class FormatSupport(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a format can be read and written here."""
+
+    name: str
+    source: bool
+    target: bool
+
+
+def formats() -> list[FormatSupport]:
+    """List the installed formats, by name."""
+    sources, targets = source_names(), target_names()
+    return [
+        FormatSupport(name=name, source=name in sources, target=name in targets)
+        for name in sorted({*sources, *targets})
+    ]
+
+
+def source_names() -> tuple[str, ...]:
+    """Names of the formats that can be read, upper case."""
+    return tuple(sorted(_registered(SOURCE_GROUP)))
+
+
+def target_names() -> tuple[str, ...]:
+    """Names of the formats that can be written, upper case."""
+    return tuple(sorted(_registered(TARGET_GROUP)))
+
+
+def source_class(name: str) -> type[Source]:
+    """The source of this format; the name in any case.
+
+    Raises:
+        UnknownFormat: None is installed.
+    """
+    return cast("type[Source]", _load(SOURCE_GROUP, name, "read"))
+
+
+def target_class(name: str) -> type[Target]:
+    """The target of this format; the name in any case.
+
+    Raises:
+        UnknownFormat: None is installed.
+    """
+    return cast("type[Target]", _load(TARGET_GROUP, name, "written"))
+
+
+@cache
+def _registered(group: str) -> dict[str, EntryPoint]:
+    return {entry.name.upper(): entry for entry in entry_points(group=group)}
+
+
+@cache
+def _load(group: str, name: str, verb: str) -> object:
+    entry = _registered(group).get(name.strip().upper())
+    if entry is None:
+        known = ", ".join(sorted(_registered(group))) or "none"
+        msg = f"The format '{name[:64]}' is unknown."
+        raise UnknownFormat(msg, hint=f"Formats that can be {verb}: {known}.")
+    return entry.load()
+
+
+_OptionsT = TypeVar("_OptionsT", bound=msgspec.Struct)
+
+
+def parse_options(options_type: type[_OptionsT], given: Mapping[str, str], prefix: str) -> _OptionsT:
+    """Read a plug-in's options from text values.
+
+    Args:
+        options_type: The plug-in's ``options_type``.
+        given: Values by full key; only keys that start with ``prefix`` are looked at.
+        prefix: Such as ``iceberg.target.``.
+
+    Raises:
+        InvalidOption: A key or value is not understood; the message names it and what would be.
+    """
+    mine = {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
+    known = [field.encode_name for field in msgspec.structs.fields(options_type)]
+    for key in mine:
+        if key not in known:
+            msg = f"The option '{prefix}{key}' is unknown."
+            raise InvalidOption(msg, hint=f"Known: {', '.join(prefix + name for name in known) or 'none'}.")
+    try:
+        return msgspec.convert(mine, options_type, strict=False)
+    except msgspec.ValidationError as error:
+        msg = f"An option under '{prefix}' has a wrong value: {error}."
+        raise InvalidOption(msg) from error

@@ -1,0 +1,191 @@
+"""The built-in storage: local files, S3 and memory, through ``obstore``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import obstore
+import pyarrow as pa
+from obstore import exceptions as oe
+
+from converters.errors import (
+    AccessDenied,
+    InvalidRequest,
+    LimitExceeded,
+    ObjectAlreadyExists,
+    ObjectNotFound,
+    StorageError,
+)
+from converters.storage.base import METADATA_LIMIT, Data, ObjectMeta
+from converters.storage.location import split
+from converters.storage.roots import Roots
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+__all__ = ["ObjectStorage"]
+
+
+class ObjectStorage:
+    """``Storage`` over local files, S3 and memory.
+
+    One store is opened per bucket and kept.  S3 credentials come from ``s3_options`` where given, else from the
+    environment's default chain (environment, profile, container, instance).
+    """
+
+    def __init__(self, *, roots: Roots | None = None, s3_options: Mapping[str, str] | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            roots: Where reading and writing is allowed; everywhere by default.
+            s3_options: Configuration of ``obstore.store.S3Store`` (``access_key_id``, ``endpoint``, ``region`` …).
+        """
+        self._roots = roots or Roots.everywhere()
+        self._s3_options = dict(s3_options or {})
+        self._stores: dict[tuple[str, str], ObjectStore] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def roots(self) -> Roots:
+        """Where this storage may read and write."""
+        return self._roots
+
+    def get(self, path: str, *, limit: int = METADATA_LIMIT) -> bytes:
+        """Read a whole object; see ``Storage.get``."""
+        store, key = self._resolve(path)
+        with _translated(path):
+            result = obstore.get(store, key)
+            if result.meta["size"] > limit:
+                msg = f"'{path}' has {result.meta['size']:,} bytes; at most {limit:,} are read."
+                raise LimitExceeded(msg)
+            return bytes(result.bytes())
+
+    def get_range(self, path: str, start: int, length: int) -> bytes:
+        """Read part of an object; see ``Storage.get_range``."""
+        store, key = self._resolve(path)
+        with _translated(path):
+            return bytes(obstore.get_range(store, key, start=start, length=length))
+
+    def open(self, path: str) -> pa.NativeFile:
+        """Open an object for random access; see ``Storage.open``."""
+        store, key = self._resolve(path)
+        with _translated(path):
+            if split(path)[0] == "file":
+                return pa.OSFile(split(path)[2])
+            return pa.PythonFile(cast("Any", obstore.open_reader(store, key)), mode="r")
+
+    def head(self, path: str) -> ObjectMeta | None:
+        """The object's size and time, or None; see ``Storage.head``."""
+        store, key = self._resolve(path)
+        try:
+            with _translated(path):
+                meta = obstore.head(store, key)
+        except ObjectNotFound:
+            return None
+        return ObjectMeta(path, meta["size"], _millis(meta["last_modified"].timestamp()))
+
+    def list(self, directory: str) -> Iterator[ObjectMeta]:
+        """The objects directly in a directory, ordered by name; see ``Storage.list``."""
+        store, key = self._resolve(directory)
+        base = directory.rstrip("/")
+        try:
+            with _translated(directory):
+                found = obstore.list_with_delimiter(store, key.rstrip("/") + "/")["objects"]
+        except ObjectNotFound:
+            return
+        for meta in sorted(found, key=lambda each: each["path"]):
+            name = meta["path"].rpartition("/")[2]
+            yield ObjectMeta(f"{base}/{name}", meta["size"], _millis(meta["last_modified"].timestamp()))
+
+    def put_if_absent(self, path: str, data: Data) -> None:
+        """Create an object, whole or not at all; see ``Storage.put_if_absent``."""
+        store, key = self._resolve(path)
+        with _translated(path):
+            obstore.put(store, key, data, mode="create", use_multipart=False)
+
+    def put(self, path: str, data: Data) -> None:
+        """Create or replace an object; see ``Storage.put``."""
+        store, key = self._resolve(path)
+        with _translated(path):
+            obstore.put(store, key, data, mode="overwrite")
+
+    def delete(self, path: str) -> None:
+        """Delete an object, if it is there; see ``Storage.delete``."""
+        store, key = self._resolve(path)
+        try:
+            with _translated(path):
+                obstore.delete(store, key)
+        except ObjectNotFound:
+            return
+
+    def _resolve(self, path: str) -> tuple[ObjectStore, str]:
+        self._roots.check(path)
+        scheme, authority, key = split(path)
+        with self._lock:
+            store = self._stores.get((scheme, authority))
+            if store is None:
+                store = self._stores[scheme, authority] = self._opened(scheme, authority)
+        return store, key.lstrip("/")
+
+    def _opened(self, scheme: str, authority: str) -> ObjectStore:
+        from obstore.store import LocalStore, MemoryStore  # noqa: PLC0415 - S3 support loads only when used
+
+        if scheme == "file":
+            return LocalStore()
+        if scheme == "memory":
+            return MemoryStore()
+        if scheme == "s3":
+            from converters.storage.s3 import open_bucket  # noqa: PLC0415
+
+            return open_bucket(authority, self._s3_options)
+        msg = f"The scheme '{scheme}' is not supported."
+        raise InvalidRequest(msg)
+
+
+def _millis(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+_KINDS: tuple[tuple[tuple[type[Exception], ...], Callable[[str], StorageError]], ...] = (
+    ((oe.AlreadyExistsError, oe.PreconditionError), lambda p: ObjectAlreadyExists(f"'{p}' already exists.")),
+    ((FileNotFoundError, oe.NotFoundError), lambda p: ObjectNotFound(f"'{p}' does not exist.")),
+    (
+        (oe.PermissionDeniedError, oe.UnauthenticatedError, PermissionError),
+        lambda p: AccessDenied(f"Access to '{p}' is denied.", hint="Check the credentials and the permissions."),
+    ),
+)
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """Turn what obstore raises into our errors; its texts are long and may quote request headers."""
+    try:
+        yield
+    except (oe.BaseError, OSError) as error:
+        for kinds, make in _KINDS:
+            if isinstance(error, kinds):
+                raise make(path) from error
+        raise _generic(path, error) from error
+
+
+_REASONS = (
+    ("Not a directory", ObjectNotFound, "does not exist: a part of the path is a file"),
+    ("Is a directory", ObjectNotFound, "is a directory, not a file"),
+    ("Permission denied", AccessDenied, "may not be accessed by this user"),
+    ("Read-only file system", AccessDenied, "lies on a read-only file system"),
+    ("No space left on device", StorageError, "cannot be written: no space left on the device"),
+    ("File name too long", StorageError, "has a name longer than the file system allows"),
+)
+
+
+def _generic(path: str, error: Exception) -> StorageError:
+    text = str(error)
+    for needle, kind, reason in _REASONS:
+        if needle in text:
+            return kind(f"'{path}' {reason}.")
+    return StorageError(
+        f"The storage failed at '{path}': {text.splitlines()[0][:200] if text else type(error).__name__}"
+    )

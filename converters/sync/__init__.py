@@ -1,0 +1,1 @@
+"""Bringing targets up to date with a source."""

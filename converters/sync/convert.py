@@ -1,0 +1,305 @@
+"""The conversion of one table: read the targets, read the source, bring each target up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+import pyarrow as pa
+
+from converters.errors import (
+    CommitConflict,
+    ForeignTarget,
+    InvalidOption,
+    InvalidRequest,
+    SourceTableNotFound,
+    AmbiguousTable,
+    TablecastError,
+    TargetChanged,
+)
+from converters.formats import (
+    Source,
+    Target,
+    TargetTable,
+    parse_options,
+    source_class,
+    source_names,
+    target_class,
+)
+from converters.model.snapshot import Snapshot
+from converters.storage.base import Storage
+from converters.storage.location import canonical
+from converters.storage.object_store import ObjectStorage
+from converters.sync.report import ConversionReport, Progress, SourceSummary, TargetError, TargetReport
+from converters.sync.state import SourceMark, SyncState
+
+__all__ = ["convert", "open_source"]
+
+_ATTEMPTS = 6
+_FIRST_PAUSE = 0.05
+
+
+class SyncOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
+    """Options under ``sync.``.
+
+    Attributes:
+        on_conflict: ``refuse`` or ``replace`` a target that somebody else wrote or changed.
+    """
+
+    on_conflict: str = "refuse"
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: One is not understood.
+        """
+        if self.on_conflict not in {"refuse", "replace"}:
+            msg = "on-conflict must be 'refuse' or 'replace'"
+            raise ValueError(msg)
+
+
+def convert(
+    source: str,
+    targets: Sequence[str],
+    *,
+    source_format: str | None = None,
+    table_name: str | None = None,
+    target_path: str | None = None,
+    options: Mapping[str, str] | None = None,
+    storage: Storage | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ConversionReport:
+    """Make a table readable in other formats, by writing those formats' metadata beside its data files.
+
+    Each target becomes equal to the source's current version in one atomic commit; a target that already is stays
+    untouched.  Targets fail alone: the report says which and why.
+
+    Args:
+        source: The table's directory (a local path or a URI), or an Iceberg ``metadata.json``.
+        targets: Names of the formats wanted, in any case; the source's own is left out.
+        source_format: The source's format; detected when None.
+        table_name: Name for the targets; by default the source's own, else its directory's.
+        target_path: Directory under which the targets' metadata goes; by default the source table's directory.
+        options: See ``docs/options.md``: ``sync.*``, ``<format>.source.*``, ``<format>.target.*``.
+        storage: Where everything is read and written; by default all the process can reach.
+        on_progress: Called now and then while files are handled.
+
+    Returns:
+        What was read and what became of each target.
+
+    Raises:
+        InvalidRequest: The arguments make no sense.
+        SourceTableNotFound: No table is at ``source``.
+        CorruptTable: The source's metadata cannot be read.
+        UnsupportedTableFeature: The source uses a feature that we do not know.
+        StorageError: The storage failed while the source was read.
+    """
+    started = time.monotonic()
+    storage = storage or ObjectStorage()
+    given = dict(options or {})
+    opened = open_source(source, source_format, given, storage)
+    wanted = _wanted(targets, opened.format_name)
+    sync_options = parse_options(SyncOptions, given, "sync.")
+    base_path = canonical(target_path, relative_to_cwd=True) if target_path else None
+    _check_option_keys(given, opened.format_name, wanted)
+    run = _Run(opened, storage, given, sync_options, base_path, table_name, on_progress)
+    summary, reports = run.all(wanted)
+    return ConversionReport(source=summary, targets=reports, seconds=time.monotonic() - started)
+
+
+def open_source(path: str, source_format: str | None, options: Mapping[str, str], storage: Storage) -> Source:
+    """Open the table at a path, detecting its format where none is named.
+
+    Raises:
+        SourceTableNotFound: No table is there.
+        AmbiguousTable: Tables of several formats are there and none was named.
+        UnknownFormat: The named format is not installed.
+    """
+    location = canonical(path, relative_to_cwd=True)
+    if source_format is None:
+        found = [name for name in source_names() if source_class(name).is_table(storage, location)]
+        if not found:
+            msg = f"No table was found at '{location}'."
+            raise SourceTableNotFound(
+                msg, hint=f"Looked for: {', '.join(source_names())}. Is it the table's directory?"
+            )
+        if len(found) > 1:
+            msg = f"Tables of several formats are at '{location}': {', '.join(found)}."
+            raise AmbiguousTable(msg, hint="Say which one is the source (--from, source-format).")
+        source_format = found[0]
+    plugin = source_class(source_format)
+    prefix = f"{plugin.format_name.lower()}.source."
+    return plugin.open(storage, location, parse_options(plugin.options_type, options, prefix))
+
+
+def _wanted(targets: Sequence[str], source_format: str) -> list[type[Target]]:
+    if not targets:
+        msg = "No target format was given."
+        raise InvalidRequest(msg, hint="Name at least one.")
+    wanted = {target_class(name).format_name: target_class(name) for name in targets}
+    wanted.pop(source_format, None)
+    if not wanted:
+        msg = f"The source's format and the only target's are the same: {source_format}."
+        raise InvalidRequest(msg, hint="Name another target format.")
+    return list(wanted.values())
+
+
+def _check_option_keys(given: Mapping[str, str], source_format: str, targets: Sequence[type[Target]]) -> None:
+    prefixes = ["sync.", f"{source_format.lower()}.source."]
+    prefixes += [f"{target.format_name.lower()}.target." for target in targets]
+    for key in given:
+        if not key.startswith(tuple(prefixes)):
+            msg = f"The option '{key[:128]}' does not apply here."
+            raise InvalidOption(msg, hint=f"Options here start with: {', '.join(prefixes)}.")
+
+
+class _Run:
+    """One call of ``convert``."""
+
+    def __init__(
+        self,
+        source: Source,
+        storage: Storage,
+        options: Mapping[str, str],
+        sync_options: SyncOptions,
+        target_path: str | None,
+        table_name: str | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._source = source
+        self._storage = storage
+        self._options = options
+        self._sync_options = sync_options
+        self._target_path = target_path
+        self._table_name = table_name
+        self._on_progress = on_progress
+
+    def all(self, wanted: Sequence[type[Target]]) -> tuple[SourceSummary, tuple[TargetReport, ...]]:
+        snapshot = self._snapshot()
+        reports = tuple(self._one(plugin, snapshot) for plugin in wanted)
+        summary = SourceSummary(
+            format=snapshot.table.format,
+            location=snapshot.table.location,
+            version=snapshot.version,
+            committed_at=snapshot.committed_at,
+            name=snapshot.table.name,
+        )
+        return summary, reports
+
+    def _snapshot(self) -> Snapshot:
+        snapshot = self._source.snapshot()
+        name = self._table_name or snapshot.table.name or snapshot.table.location.rpartition("/")[2]
+        return msgspec.structs.replace(snapshot, table=msgspec.structs.replace(snapshot.table, name=name))
+
+    def _one(self, plugin: type[Target], first: Snapshot) -> TargetReport:
+        location = self._target_path or first.table.location
+        try:
+            prefix = f"{plugin.format_name.lower()}.target."
+            target = plugin.open(self._storage, location, parse_options(plugin.options_type, self._options, prefix))
+            return self._with_retries(target, location)
+        except TablecastError as error:
+            return TargetReport(
+                format=plugin.format_name,
+                location=location,
+                status="failed",
+                error=TargetError(type=type(error).__name__, message=error.message, hint=error.hint),
+            )
+
+    def _with_retries(self, target: Target, location: str) -> TargetReport:
+        pause = _FIRST_PAUSE
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._attempt(target, location)
+            except CommitConflict:
+                if attempt == _ATTEMPTS:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+                pause *= 2
+        raise AssertionError
+
+    def _attempt(self, target: Target, location: str) -> TargetReport:
+        # The target first, the source second: were it the other way round, a sync that read an old source could
+        # overwrite one that started later and committed sooner.
+        base = target.current()
+        snapshot = self._snapshot()
+        notes = tuple(target.check(snapshot))
+        state = self._state(snapshot, target)
+        if base is not None:
+            if _is_up_to_date(base, state):
+                return TargetReport(
+                    format=target.format_name,
+                    location=location,
+                    status="unchanged",
+                    source_version=snapshot.version,
+                    metadata_path=base.metadata_path,
+                    schema=base.schema_text,
+                    version=base.version,
+                    notes=notes,
+                )
+            self._refuse_foreign(target, location, base)
+        commit = target.replace(snapshot, self._files(snapshot, target.format_name), state, base)
+        return TargetReport(
+            format=target.format_name,
+            location=location,
+            status="synced",
+            mode="full",
+            reason="first sync" if base is None or base.state is None else "the source has changed",
+            source_version=snapshot.version,
+            metadata_path=commit.metadata_path,
+            schema=commit.schema_text,
+            version=commit.version,
+            commits=1,
+            files_added=commit.files_added,
+            files_removed=commit.files_removed,
+            notes=notes,
+        )
+
+    def _state(self, snapshot: Snapshot, target: Target) -> SyncState:
+        prefix = f"{target.format_name.lower()}.target."
+        carried = {
+            "schema": snapshot.table.schema,
+            "specs": snapshot.table.specs,
+            "default-spec": snapshot.table.default_spec_id,
+            "name": snapshot.table.name,
+            "description": snapshot.table.description,
+            "options": {key: value for key, value in sorted(self._options.items()) if key.startswith(prefix)},
+        }
+        digest = hashlib.sha256(msgspec.json.encode(carried, order="sorted")).hexdigest()
+        return SyncState(
+            last_instant=snapshot.committed_at,
+            source_format=snapshot.table.format,
+            source_version=snapshot.version,
+            mark=SourceMark(table_id=snapshot.table.id, fingerprint=digest[:32]),
+        )
+
+    def _refuse_foreign(self, target: Target, location: str, base: TargetTable) -> None:
+        if self._sync_options.on_conflict == "replace":
+            return
+        hint = "Convert to another path, or replace it (sync.on-conflict=replace)."
+        if base.state is None:
+            msg = f"The {target.format_name} table at '{location}' was not written by a conversion."
+            raise ForeignTarget(msg, hint=hint)
+        if base.changed is not None:
+            msg = f"The {target.format_name} table at '{location}' was changed since the last sync: {base.changed}."
+            raise TargetChanged(msg, hint=hint)
+
+    def _files(self, snapshot: Snapshot, target_format: str) -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in self._source.data_files(snapshot):
+            self._storage.roots.check_all(batch.column("path"))
+            yield batch
+            done += len(batch)
+            if self._on_progress is not None:
+                self._on_progress(Progress(target=target_format, files_done=done, files_total=snapshot.file_count))
+
+
+def _is_up_to_date(base: TargetTable, state: SyncState) -> bool:
+    if base.state is None or base.changed is not None:
+        return False
+    same = (base.state.source_format, base.state.source_version) == (state.source_format, state.source_version)
+    # A state that XTable wrote has no mark: its version is all there is to compare.
+    return same and base.state.mark in {None, state.mark}

@@ -1,0 +1,86 @@
+"""What a conversion tells its caller."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["ConversionReport", "Progress", "SourceSummary", "TargetError", "TargetReport", "TargetStatus"]
+
+TargetStatus = Literal["synced", "unchanged", "failed"]
+
+
+class SourceSummary(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """The source as it was read: its format, location, version, and when that was committed (ms since the epoch)."""
+
+    format: str
+    location: str
+    version: str
+    committed_at: int
+    name: str | None = None
+
+
+class TargetError(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """Why a target failed: the error's class name, message and advice."""
+
+    type: str
+    message: str
+    hint: str = ""
+
+
+class TargetReport(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """What became of one target.
+
+    Attributes:
+        format: The target's format, upper case.
+        location: The directory that holds its metadata directory.
+        status: ``synced`` (a commit was written), ``unchanged`` (it was up to date) or ``failed``.
+        mode: ``full`` when a commit was written; None otherwise.
+        reason: Why that mode, in words.
+        source_version: The source version that the target equals now; None when it failed.
+        metadata_path: What to open; None when it failed.
+        schema: The schema in the target's own serialisation; None when it failed.
+        version: The target's own version; None when it failed.
+        commits: Commits written.
+        files_added: Data files newly listed.
+        files_removed: Data files no longer listed.
+        notes: What a person should know about a conversion that is right.
+        error: Why it failed.
+    """
+
+    format: str
+    location: str
+    status: TargetStatus
+    mode: Literal["full"] | None = None
+    reason: str | None = None
+    source_version: str | None = None
+    metadata_path: str | None = None
+    schema: str | None = None
+    version: str | None = None
+    commits: int = 0
+    files_added: int = 0
+    files_removed: int = 0
+    notes: tuple[str, ...] = ()
+    error: TargetError | None = None
+
+
+class ConversionReport(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """A whole conversion: the source, each target, and the wall time in seconds."""
+
+    source: SourceSummary
+    targets: tuple[TargetReport, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether no target failed."""
+        return all(target.status != "failed" for target in self.targets)
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a conversion is: the target's format, data files handled, and how many there are if that is known."""
+
+    target: str
+    files_done: int
+    files_total: int | None
