@@ -1,3 +1,4 @@
+# ruff: noqa: N818 - these names are the `type` of wire errors, which have no suffix
 """What can go wrong in a conversion, as one tree.
 
 ::

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -151,7 +151,7 @@ def _millis(seconds: float) -> int:
 
 _KINDS: tuple[tuple[tuple[type[Exception], ...], Callable[[str], StorageError]], ...] = (
     ((oe.AlreadyExistsError, oe.PreconditionError), lambda p: ObjectAlreadyExists(f"'{p}' already exists.")),
-    ((FileNotFoundError, oe.NotFoundError), lambda p: ObjectNotFound(f"'{p}' does not exist.")),
+    ((FileNotFoundError,), lambda p: ObjectNotFound(f"'{p}' does not exist.")),
     (
         (oe.PermissionDeniedError, oe.UnauthenticatedError, PermissionError),
         lambda p: AccessDenied(f"Access to '{p}' is denied.", hint="Check the credentials and the permissions."),
@@ -160,7 +160,7 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], Callable[[str], StorageError]],
 
 
 @contextmanager
-def _translated(path: str) -> Iterator[None]:
+def _translated(path: str) -> Generator[None]:
     """Turn what obstore raises into our errors; its texts are long and may quote request headers."""
     try:
         yield

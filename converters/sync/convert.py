@@ -11,12 +11,12 @@ import msgspec
 import pyarrow as pa
 
 from converters.errors import (
+    AmbiguousTable,
     CommitConflict,
     ForeignTarget,
     InvalidOption,
     InvalidRequest,
     SourceTableNotFound,
-    AmbiguousTable,
     TablecastError,
     TargetChanged,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -110,13 +110,22 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MILLIS = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"^(\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$")
 
 
 def format_instant(millis: int) -> str:
-    """Milliseconds since the epoch as ``java.time.Instant`` prints them: no fraction when it is zero."""
+    """Milliseconds since the epoch as ``java.time.Instant`` prints them: no fraction when it is zero.
+
+    Raises:
+        CorruptTable: The time is outside the years 1 to 9999, so no writer can have meant it.
+    """
     seconds, fraction = divmod(millis, _MILLIS)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    try:
+        text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
+    except OverflowError as error:
+        msg = f"A commit time of {millis} ms since the epoch is no date."
+        raise CorruptTable(msg) from error
     return f"{text}.{fraction:03d}Z" if fraction else f"{text}Z"
 
 
