@@ -1,0 +1,72 @@
+"""Name mappings: how columns of data files without field ids are found (Iceberg spec, "Column Projection", app. C)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from converters.iceberg.metadata import decode_json
+from converters.model.schema import Schema
+from converters.model.types import Field, ListType, MapType, StructType, Type
+
+__all__ = ["NAME_MAPPING_KEY", "MappedField", "mapped_names", "name_mapping_text", "parse_name_mapping"]
+
+NAME_MAPPING_KEY = "schema.name-mapping.default"
+"""Table property that holds the mapping."""
+
+
+class MappedField(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
+    """A field id and the names that its column has or had in data files; no id means a column to be ignored."""
+
+    field_id: int | None = None
+    names: tuple[str, ...]
+    fields: tuple[MappedField, ...] = ()
+
+
+def name_mapping_text(schema: Schema) -> str:
+    """The mapping for data files that have each column under its ``stored_name``."""
+    return msgspec.json.encode([_mapped(field) for field in schema.fields]).decode()
+
+
+def parse_name_mapping(text: str) -> tuple[MappedField, ...]:
+    """Read a mapping.
+
+    Raises:
+        CorruptTable: It is not understood.
+    """
+    return decode_json(text, tuple[MappedField, ...], f"The property '{NAME_MAPPING_KEY}'")
+
+
+def mapped_names(mapping: tuple[MappedField, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield every path of names under which a column can be found, with its id (parents before children)."""
+    yield from _paths(mapping, ((),))
+
+
+def _paths(
+    mapping: tuple[MappedField, ...], parents: tuple[tuple[str, ...], ...]
+) -> Iterator[tuple[tuple[str, ...], int]]:
+    for field in mapping:
+        here = tuple((*parent, name) for parent in parents for name in field.names)
+        if field.field_id is not None:
+            yield from ((path, field.field_id) for path in here)
+        yield from _paths(field.fields, here)
+
+
+def _mapped(field: Field) -> MappedField:
+    return MappedField(field_id=field.id, names=(field.stored_name,), fields=_members(field.type))
+
+
+def _members(type_: Type) -> tuple[MappedField, ...]:
+    match type_:
+        case StructType(fields):
+            return tuple(_mapped(field) for field in fields)
+        case ListType(element_id, element):
+            return (MappedField(field_id=element_id, names=("element",), fields=_members(element)),)
+        case MapType(key_id, key, value_id, value):
+            return (
+                MappedField(field_id=key_id, names=("key",), fields=_members(key)),
+                MappedField(field_id=value_id, names=("value",), fields=_members(value)),
+            )
+        case _:
+            return ()
