@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import obstore
 import pyarrow as pa
@@ -24,7 +25,9 @@ from converters.storage.location import split
 from converters.storage.roots import Roots
 
 if TYPE_CHECKING:
+    from obstore import ReadableFile
     from obstore.store import ObjectStore
+    from typing_extensions import Buffer
 
 __all__ = ["ObjectStorage"]
 
@@ -75,7 +78,7 @@ class ObjectStorage:
         with _translated(path):
             if split(path)[0] == "file":
                 return pa.OSFile(split(path)[2])
-            return pa.PythonFile(cast("Any", obstore.open_reader(store, key)), mode="r")
+            return pa.PythonFile(_RandomAccess(obstore.open_reader(store, key)), mode="r")
 
     def head(self, path: str) -> ObjectMeta | None:
         """The object's size and time, or None; see ``Storage.head``."""
@@ -143,6 +146,32 @@ class ObjectStorage:
             return open_bucket(authority, self._s3_options)
         msg = f"The scheme '{scheme}' is not supported."
         raise InvalidRequest(msg)
+
+
+class _RandomAccess(io.RawIOBase):
+    """An obstore reader as the file object that Arrow asks for."""
+
+    def __init__(self, reader: ReadableFile) -> None:
+        super().__init__()
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._reader.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._reader.tell()
+
+    def readinto(self, buffer: Buffer) -> int:
+        target = memoryview(buffer).cast("B")
+        data = bytes(self._reader.read(len(target))) if len(target) else b""
+        target[: len(data)] = data
+        return len(data)
 
 
 def _millis(seconds: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -28,6 +28,7 @@ from converters.formats import (
     source_class,
     source_names,
     target_class,
+    target_names,
 )
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
@@ -101,7 +102,7 @@ def convert(
     started = time.monotonic()
     storage = storage or ObjectStorage()
     given = dict(options or {})
-    opened = open_source(source, source_format, given, storage)
+    opened = open_source(source, source_format, given, storage, targets=targets)
     wanted = _wanted(targets, opened.format_name)
     sync_options = parse_options(SyncOptions, given, "sync.")
     base_path = canonical(target_path, relative_to_cwd=True) if target_path else None
@@ -111,8 +112,22 @@ def convert(
     return ConversionReport(source=summary, targets=reports, seconds=time.monotonic() - started)
 
 
-def open_source(path: str, source_format: str | None, options: Mapping[str, str], storage: Storage) -> Source:
+def open_source(
+    path: str,
+    source_format: str | None,
+    options: Mapping[str, str],
+    storage: Storage,
+    *,
+    targets: Collection[str] = (),
+) -> Source:
     """Open the table at a path, detecting its format where none is named.
+
+    Args:
+        path: As for ``convert``.
+        source_format: As for ``convert``.
+        options: As for ``convert``.
+        storage: Where to read.
+        targets: Formats that are not meant, because they are to be written.
 
     Raises:
         SourceTableNotFound: No table is there.
@@ -121,19 +136,34 @@ def open_source(path: str, source_format: str | None, options: Mapping[str, str]
     """
     location = canonical(path, relative_to_cwd=True)
     if source_format is None:
-        found = [name for name in source_names() if source_class(name).is_table(storage, location)]
-        if not found:
-            msg = f"No table was found at '{location}'."
-            raise SourceTableNotFound(
-                msg, hint=f"Looked for: {', '.join(source_names())}. Is it the table's directory?"
-            )
-        if len(found) > 1:
-            msg = f"Tables of several formats are at '{location}': {', '.join(found)}."
-            raise AmbiguousTable(msg, hint="Say which one is the source (--from, source-format).")
-        source_format = found[0]
+        source_format = _detect(location, {name.upper() for name in targets}, storage)
     plugin = source_class(source_format)
     prefix = f"{plugin.format_name.lower()}.source."
     return plugin.open(storage, location, parse_options(plugin.options_type, options, prefix))
+
+
+def _detect(location: str, targets: Collection[str], storage: Storage) -> str:
+    present = [name for name in source_names() if source_class(name).is_table(storage, location)]
+    # Beside a table lie the metadata that earlier conversions wrote: they are not meant when a choice is left.
+    meant = [name for name in present if name not in targets] or present
+    if len(meant) > 1:
+        meant = [name for name in meant if not _is_conversion(name, location, storage)] or meant
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        looked = ", ".join(source_names())
+        msg = f"No table was found at '{location}'."
+        raise SourceTableNotFound(msg, hint=f"Looked for: {looked}. Is it the table's directory?")
+    msg = f"Tables of several formats are at '{location}': {', '.join(meant)}."
+    raise AmbiguousTable(msg, hint="Say which one is the source (--from, source-format).")
+
+
+def _is_conversion(name: str, location: str, storage: Storage) -> bool:
+    if name not in target_names():
+        return False
+    plugin = target_class(name)
+    current = plugin.open(storage, location, plugin.options_type()).current()
+    return current is not None and current.state is not None
 
 
 def _wanted(targets: Sequence[str], source_format: str) -> list[type[Target]]:

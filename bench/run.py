@@ -1,0 +1,85 @@
+"""Measures the product beside a baseline, in one run, and prints the tables of ``bench/RESULTS.md``.
+
+``python bench/run.py [--sizes 10000,100000,1000000] [--only convert,service,start]``
+
+Every figure is a whole process: CPU seconds and peak memory.  The baselines only read: what delta-rs needs to open
+the same Delta table and list its files with statistics, and what pyiceberg needs to plan a scan of the same Iceberg
+table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import run
+from service import measure_service
+from tables import write_delta_table
+
+_BIN = Path(sys.executable).parent
+_DELTA_RS = "import sys, deltalake; print(deltalake.DeltaTable(sys.argv[1]).get_add_actions(flatten=True).num_rows)"
+_PYICEBERG = (
+    "import sys; from pyiceberg.table import StaticTable;"
+    "print(sum(1 for _ in StaticTable.from_metadata(sys.argv[1]).scan().plan_files()))"
+)
+_PYICEBERG_LIMIT = 100_000
+
+
+def _convert(sizes: list[int], work: Path) -> None:
+    print("| case | files | Tablecast | baseline that only reads |")
+    print("|---|---|---|---|")
+    for files in sizes:
+        table = work / f"delta-{files}"
+        write_delta_table(table, files)
+        baseline = run([sys.executable, "-c", _DELTA_RS, str(table)])
+        cost = run([str(_BIN / "tablecast"), "convert", str(table), "--to", "iceberg", "--from", "delta"])
+        print(f"| Delta -> Iceberg, full | {files:,} | {cost} | delta-rs {baseline} |", flush=True)
+        cost = run([str(_BIN / "tablecast"), "convert", str(table), "--to", "iceberg", "--from", "delta"])
+        print(f"| Delta -> Iceberg, no change | {files:,} | {cost} | |", flush=True)
+        shutil.rmtree(table / "_delta_log")
+        metadata = table / "metadata" / "v1.metadata.json"
+        # pyiceberg plans 18,000 files a second: at a million the baseline alone would take a minute and 5 GB.
+        reader = (
+            f"pyiceberg {run([sys.executable, '-c', _PYICEBERG, str(metadata)])}" if files <= _PYICEBERG_LIMIT else ""
+        )
+        cost = run([str(_BIN / "tablecast"), "convert", str(table), "--to", "delta", "--from", "iceberg"])
+        print(f"| Iceberg -> Delta, full | {files:,} | {cost} | {reader} |", flush=True)
+        cost = run([str(_BIN / "tablecast"), "convert", str(table), "--to", "delta", "--from", "iceberg"])
+        print(f"| Iceberg -> Delta, no change | {files:,} | {cost} | |", flush=True)
+        shutil.rmtree(table)
+
+
+def _start(_: list[int], __: Path) -> None:
+    costs = [run([str(_BIN / "tablecast"), "--help"]) for _ in range(10)]
+    wall = statistics.median(cost.wall for cost in costs)
+    print(f"\n`tablecast --help`: {wall:.2f} s wall (median of {len(costs)}), {costs[0]}")
+
+
+def _service(_: list[int], work: Path) -> None:
+    print(measure_service(work))
+
+
+_PARTS: dict[str, Callable[[list[int], Path], None]] = {"convert": _convert, "start": _start, "service": _service}
+
+
+def main() -> None:
+    """Measure what the arguments name; everything by default."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="10000,100000,1000000")
+    parser.add_argument("--only", default=",".join(_PARTS))
+    arguments = parser.parse_args()
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
+    with tempfile.TemporaryDirectory() as work:
+        for part in arguments.only.split(","):
+            _PARTS[part]([int(size) for size in arguments.sizes.split(",")], Path(work))
+
+
+if __name__ == "__main__":
+    main()
