@@ -1,0 +1,313 @@
+"""Manifest entries from ``DataFile`` batches, a column at a time (Iceberg spec, "Manifests", ``data_file``)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.iceberg.avro_writer import EMPTY, RowJoiner, avro_bytes, binary_from_lengths, varint, varints
+from converters.iceberg.bounds_encoding import Encoded, cut, encode_values
+from converters.iceberg.manifest_schema import decimal_bytes
+from converters.model.data_file import STAT_NAMES
+from converters.model.partition import PartitionField
+from converters.model.types import DecimalType, FixedType, PrimitiveType, Type
+
+__all__ = ["ADDED", "DELETED", "EXISTING", "EntryLayout", "LeafLayout", "Origins", "PartitionMember", "encode_entries"]
+
+EXISTING, ADDED, DELETED = 0, 1, 2
+"""Statuses of an entry."""
+
+BoolArray = npt.NDArray[np.bool_]
+
+_DATA = varint(0)
+_NULL = varint(0)
+_VALUE = varint(1)
+_SET = 0x02  # what _VALUE encodes to, as a number
+_PLACE = {name: place for place, name in enumerate(STAT_NAMES)}
+_VARINT_KINDS = {
+    "byte",
+    "short",
+    "int",
+    "long",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timestamp_ns",
+    "timestamptz_ns",
+}
+
+
+class LeafLayout(msgspec.Struct, frozen=True):
+    """A column with statistics: the member of ``stats`` that has them, and the column's field id in the target."""
+
+    member: str
+    field_id: int
+    type: Type
+
+
+class PartitionMember(msgspec.Struct, frozen=True):
+    """A partition field: the member of ``partition`` that has its values, the target's field, and its values' type."""
+
+    member: str
+    field: PartitionField
+    type: Type
+
+
+class EntryLayout(msgspec.Struct, frozen=True):
+    """What the entries of one partition spec look like."""
+
+    format_version: int
+    partition: tuple[PartitionMember, ...]
+    leaves: tuple[LeafLayout, ...]
+
+
+class Origins(msgspec.Struct, frozen=True):
+    """Where entries come from that an earlier snapshot added: int64 columns without nulls, but ``first_row_id``."""
+
+    snapshot_id: pa.Array
+    sequence_number: pa.Array
+    file_sequence_number: pa.Array
+    first_row_id: pa.Array
+
+
+def encode_entries(
+    batch: pa.RecordBatch,
+    layout: EntryLayout,
+    status: Literal[0, 1, 2],
+    snapshot_id: int,
+    origins: Origins | None = None,
+) -> pa.Array:
+    """Encode one entry a row, all of one partition spec and one status.
+
+    Args:
+        batch: Files; row counts are known.
+        layout: What the entries look like.
+        status: ``ADDED``, ``EXISTING`` or ``DELETED``.
+        snapshot_id: The snapshot that is being written: it adds what is added and deletes what is deleted.
+        origins: Needed for existing and deleted entries.  For added ones sequence numbers are inherited.
+
+    Returns:
+        A binary array without nulls, one Avro record a row.
+    """
+    row = RowJoiner()
+    row.constant(varint(status))
+    _write_origins(row, status, snapshot_id, origins)
+    row.constant(_DATA)
+    _write_text(row, batch.column("path"))
+    _write_format(row, batch.column("file_format"))
+    for member in layout.partition:
+        _write_partition_value(row, pc.struct_field(batch.column("partition"), [member.member]), member.type)
+    rows = varints(_numbers(batch.column("row_count")))
+    row.column(rows)
+    row.column(varints(_numbers(batch.column("size"))))
+    row.constant(_VALUE + EMPTY)  # column_sizes: pyiceberg's inspect() wants a map, be it empty
+    _write_metrics(row, batch.column("stats"), layout.leaves, rows)
+    row.constant(_NULL * 4)  # key_metadata, split_offsets, equality_ids, sort_order_id
+    if layout.format_version >= 3:
+        _write_optional_number(row, None if origins is None else origins.first_row_id)
+    return row.join()
+
+
+def _numbers(values: pa.Array) -> npt.NDArray[Any]:
+    numbers: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _write_origins(row: RowJoiner, status: int, snapshot_id: int, origins: Origins | None) -> None:
+    if origins is None:
+        row.constant(_VALUE + varint(snapshot_id) + _NULL + _NULL)
+        return
+    if status == DELETED:
+        row.constant(_VALUE + varint(snapshot_id))
+    else:
+        row.column(varints(_numbers(origins.snapshot_id), prefix=_VALUE))
+    row.column(varints(_numbers(origins.sequence_number), prefix=_VALUE))
+    row.column(varints(_numbers(origins.file_sequence_number), prefix=_VALUE))
+
+
+def _write_optional_number(row: RowJoiner, values: pa.Array | None) -> None:
+    if values is None or values.null_count == len(values):
+        row.constant(_NULL)
+        return
+    present = _present(values)
+    _write_tag(row, present)
+    row.column(varints(_numbers(pc.fill_null(values, 0)), present=present))
+
+
+def _write_text(row: RowJoiner, values: pa.Array) -> None:
+    row.column(varints(_numbers(pc.binary_length(values))))
+    row.column(values.cast(pa.binary()))
+
+
+def _write_format(row: RowJoiner, formats: pa.Array) -> None:
+    distinct = pc.unique(formats)
+    if len(distinct) == 1:
+        row.constant(avro_bytes(distinct[0].as_py().encode()))
+    else:
+        _write_text(row, formats)
+
+
+def _present(values: pa.Array) -> BoolArray | None:
+    """Which values are known; None when all are."""
+    if values.null_count == 0:
+        return None
+    present: BoolArray = values.is_valid().to_numpy(zero_copy_only=False)
+    return present
+
+
+def _write_tag(row: RowJoiner, present: BoolArray | None) -> None:
+    """Write the branch of a union of null and something."""
+    if present is None:
+        row.constant(_VALUE)
+    else:
+        row.column(_repeated(np.where(present, np.uint8(_SET), np.uint8(0)).reshape(-1, 1)))
+
+
+def _repeated(matrix: npt.NDArray[np.uint8]) -> pa.Array:
+    """A binary array of the rows of a matrix."""
+    count, width = matrix.shape
+    offsets = np.arange(0, (count + 1) * width, width, dtype=np.int32) if width else np.zeros(count + 1, np.int32)
+    data = np.ascontiguousarray(matrix)
+    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def _chosen(matrix: npt.NDArray[np.uint8], present: BoolArray, prefix: bytes) -> pa.Array:
+    """A binary array: the prefix and a row of the matrix where present, nothing elsewhere."""
+    kept = matrix[present]
+    data = np.empty((len(kept), len(prefix) + kept.shape[1]), np.uint8)
+    data[:, : len(prefix)] = np.frombuffer(prefix, np.uint8)
+    data[:, len(prefix) :] = kept
+    return binary_from_lengths(present.astype(np.int32) * np.int32(data.shape[1]), data.reshape(-1))
+
+
+def _write_partition_value(row: RowJoiner, values: pa.Array, type_: Type) -> None:
+    if values.null_count == len(values):
+        row.constant(_NULL)
+        return
+    present = _present(values)
+    _write_tag(row, present)
+    match type_:
+        case PrimitiveType(kind) if kind in _VARINT_KINDS:
+            integers = values.view(pa.int32() if values.type.bit_width == 32 else pa.int64())
+            row.column(varints(_numbers(pc.fill_null(integers, 0)), present=present))
+            return
+        case DecimalType(precision):
+            encoded = Encoded(matrix=_wide_decimals(values, decimal_bytes(precision)))
+        case _:
+            encoded = encode_values(values, type_)
+    if encoded.matrix is not None:
+        row.column(_repeated(encoded.matrix) if present is None else _chosen(encoded.matrix, present, b""))
+        return
+    if not isinstance(type_, FixedType):
+        row.column(varints(_numbers(pc.binary_length(encoded.values)), present=present))
+    row.column(encoded.values)
+
+
+def _wide_decimals(values: pa.Array, width: int) -> npt.NDArray[np.uint8]:
+    """Unscaled values big-endian in ``width`` bytes."""
+    halves = np.frombuffer(values.buffers()[1], "<i8").reshape(-1, 2)[values.offset : values.offset + len(values)]
+    wide = np.ascontiguousarray(halves[:, ::-1]).astype(">i8").view(np.uint8).reshape(len(values), 16)
+    return wide[:, 16 - width :]
+
+
+class _Map:
+    """A map from field id to something, each row with the items that are known in it."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes | pa.Array] = []
+        self._everywhere = 0
+        self._masks: list[BoolArray] = []
+
+    def add_numbers(self, field_id: int, values: pa.Array) -> None:
+        """Add an item where the number is known."""
+        if values.null_count == len(values):
+            return
+        present = self._count(values)
+        if present is not None:
+            known = _numbers(pc.fill_null(values, 0))
+            self._pieces.append(varints(known, prefix=varint(field_id), present=present))
+            return
+        limits = pc.min_max(values)
+        if limits["min"] == limits["max"]:
+            self._pieces.append(varint(field_id) + varint(limits["min"].as_py()))
+        else:
+            self._pieces.append(varints(_numbers(values), prefix=varint(field_id)))
+
+    def add_everywhere(self, field_id: int, encoded: pa.Array) -> None:
+        """Add an item in every row, already encoded."""
+        self._everywhere += 1
+        self._pieces += [varint(field_id), encoded]
+
+    def add_values(self, field_id: int, values: pa.Array, type_: Type) -> None:
+        """Add an item where the bound is known."""
+        if values.null_count == len(values):
+            return
+        present = self._count(values)
+        encoded = encode_values(values, type_)
+        key = varint(field_id)
+        if encoded.matrix is not None:
+            key += varint(encoded.matrix.shape[1])
+            if present is None:
+                self._pieces += [key, _repeated(encoded.matrix)]
+            else:
+                self._pieces.append(_chosen(encoded.matrix, present, key))
+            return
+        lengths = _numbers(pc.binary_length(encoded.values))
+        self._pieces.append(varints(lengths, prefix=key, present=present))
+        self._pieces.append(encoded.values)
+
+    def write(self, row: RowJoiner) -> None:
+        """Write the map; one without items is empty, not null."""
+        row.constant(_VALUE)
+        if not self._masks:
+            row.constant(varint(self._everywhere) if self._everywhere else b"")
+        else:
+            counts = np.full(len(self._masks[0]), self._everywhere, np.int64)
+            for mask in self._masks:
+                counts += mask
+            row.column(varints(counts, present=counts > 0))
+        for piece in self._pieces:
+            if isinstance(piece, bytes):
+                row.constant(piece)
+            else:
+                row.column(piece)
+        row.constant(EMPTY)
+
+    def _count(self, values: pa.Array) -> BoolArray | None:
+        present = _present(values)
+        if present is None:
+            self._everywhere += 1
+        else:
+            self._masks.append(present)
+        return present
+
+
+def _write_metrics(row: RowJoiner, stats: pa.Array, leaves: tuple[LeafLayout, ...], rows: pa.Array) -> None:
+    value_counts, null_counts, nan_counts, lower, upper = (_Map() for _ in range(5))
+    for leaf in leaves:
+        place = stats.type.get_field_index(leaf.member)
+
+        def known(name: str, place: int = place) -> pa.Array:
+            return pc.struct_field(stats, [place, _PLACE[name]])
+
+        value_counts.add_everywhere(leaf.field_id, rows)
+        null_counts.add_numbers(leaf.field_id, known("null_count"))
+        nans = known("nan_count")
+        nan_counts.add_numbers(leaf.field_id, nans)
+        lower.add_values(leaf.field_id, cut(known("lower"), leaf.type, "lower")[0], leaf.type)
+        upper.add_values(leaf.field_id, cut(_above_nan(known("upper"), nans), leaf.type, "upper")[0], leaf.type)
+    for each in (value_counts, null_counts, nan_counts, lower, upper):
+        each.write(row)
+
+
+def _above_nan(upper: pa.Array, nans: pa.Array) -> pa.Array:
+    """Upper bounds without those of files that have NaN: engines that sort NaN last would skip its rows."""
+    if nans.null_count == len(nans) or not pc.any(pc.greater(nans, 0)).as_py():
+        return upper
+    return pc.if_else(pc.fill_null(pc.greater(nans, 0), fill_value=False), pa.scalar(None, upper.type), upper)
