@@ -1,0 +1,1 @@
+"""The HTTP interface; its contract is ``openapi.yaml``."""

@@ -1,0 +1,131 @@
+"""What commands print on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+import converters
+from app.cli.errors import print_error
+from converters.storage.location import local_path
+
+__all__ = ["as_json", "description_text", "errors_as", "report_text"]
+
+_STATUS_COLOUR = {"synced": "green", "unchanged": "green", "failed": "red"}
+
+
+def as_json(value: object) -> str:
+    """Indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+@contextmanager
+def errors_as(output: str) -> Generator[None]:
+    """With ``json``, also print an error of the library as an object, for programs."""
+    try:
+        yield
+    except converters.TablecastError as error:
+        if output == "json":
+            failure = converters.TargetError(type=type(error).__name__, message=error.message, hint=error.hint)
+            click.echo(as_json({"error": failure}))
+        raise
+
+
+def report_text(report: converters.ConversionReport) -> str:
+    """A conversion's report, and what to do with the tables."""
+    source = report.source
+    name = f' "{source.name}"' if source.name else ""
+    lines = [
+        f"{click.style('Found', bold=True)}    {source.format} table{name} at {_place(source.location)}",
+        f"  Version {source.version} of {_time(source.committed_at)}",
+    ]
+    for target in report.targets:
+        lines += ["", *_target_lines(target)]
+    good = [target for target in report.targets if target.error is None]
+    if good:
+        lines += ["", click.style("Read it", bold=True)]
+        lines += [f"  {line}" for target in good for line in queries(target)]
+    lines += ["", f"{report.seconds:.2f} s"]
+    return "\n".join(lines)
+
+
+def _target_lines(target: converters.TargetReport) -> list[str]:
+    status = click.style(target.status, fg=_STATUS_COLOUR[target.status], bold=True)
+    if target.error is not None:
+        print_error(f"{target.format}: {target.error.message}", target.error.hint)
+        return [
+            f"{status}   {target.format} at {_place(target.location)}: {target.error.type}",
+            f"  {target.error.message}",
+        ]
+    if target.status == "unchanged":
+        lines = [f"{status} {target.format} table, version {target.version}: nothing was written"]
+    else:
+        lines = [
+            f"{status}   {target.format} table, version {target.version} ({target.mode} sync: {target.reason})",
+            f"  {target.files_added:,} data files added, {target.files_removed:,} removed",
+        ]
+    lines.append(f"  {_place(target.metadata_path or '')}")
+    return lines + [f"  Note: {note}" for note in target.notes]
+
+
+def queries(target: converters.TargetReport) -> list[str]:
+    """How to read a target with DuckDB and with Spark."""
+    place, metadata = _place(target.location), _place(target.metadata_path or "")
+    if target.format == "ICEBERG":
+        duckdb = f"SELECT * FROM iceberg_scan('{_quoted(metadata)}');"  # noqa: S608 - printed, not run
+    elif target.format == "DELTA":
+        duckdb = f"SELECT * FROM delta_scan('{_quoted(place)}');"  # noqa: S608
+    else:
+        return [f'Spark   spark.read.format("{target.format.lower()}").load("{place}")']
+    return [f"DuckDB  {duckdb}", f'Spark   spark.read.format("{target.format.lower()}").load("{place}")']
+
+
+def description_text(table: converters.TableDescription) -> str:
+    """A table's description."""
+    name = f' "{table.name}"' if table.name else ""
+    lines = [
+        f"{table.format} table{name} at {_place(table.location)}",
+        f"  version     {table.version} of {_time(table.committed_at)}",
+        f"  metadata    {_place(table.metadata_path)}",
+    ]
+    if table.files is None:
+        lines.append("  data        cannot be listed, see below")
+    else:
+        lines.append(f"  data        {table.files:,} files, {table.rows:,} rows, {table.bytes:,} bytes")
+    if table.partitioned_by:
+        lines.append(f"  partitioned {', '.join(table.partitioned_by)}")
+    if table.features:
+        lines.append(f"  features    {', '.join(table.features)}")
+    lines += ["", "Columns"]
+    width = max((len(column.name) for column in table.columns), default=0)
+    lines += [
+        f"  {column.name:<{width}}  {column.type}{' not null' if column.required else ''}"
+        f"{f'  -- {column.doc}' if column.doc else ''}"
+        for column in table.columns
+    ]
+    lines += ["", "Can be converted to"]
+    for each in table.convertible:
+        if each.error is None:
+            lines += [
+                f"  {click.style('yes', fg='green')} {each.format}",
+                *(f"      Note: {note}" for note in each.notes),
+            ]
+        else:
+            lines.append(f"  {click.style('no', fg='red')}  {each.format}: {each.error.message}")
+    return "\n".join(lines)
+
+
+def _place(location: str) -> str:
+    return local_path(location) or location
+
+
+def _time(millis: int) -> str:
+    return f"{datetime.fromtimestamp(millis / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

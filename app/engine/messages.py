@@ -1,0 +1,62 @@
+"""What the service and its worker processes say to each other: MessagePack, each message behind its length.
+
+Plain structs of this module only; nothing is unpickled on either side.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+__all__ = ["HEADER", "READY", "Failure", "Outcome", "TargetOutcome", "Task"]
+
+HEADER = struct.Struct(">I")
+"""Length of the message that follows, in bytes."""
+
+READY = b"ready"
+"""A worker's first message: it takes tasks from now on."""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One conversion: the arguments of ``converters.convert``, and where it may read and write."""
+
+    source: str
+    source_format: str
+    targets: tuple[str, ...]
+    table_name: str
+    target_path: str | None
+    options: dict[str, str]
+    roots: tuple[str, ...]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """An error: the name of its class in ``converters.errors``, its message and advice.
+
+    ``trace`` is set, and ``type`` is the name of a foreign class, when nobody expected it.
+    """
+
+    type: str
+    message: str
+    hint: str = ""
+    trace: str | None = None
+
+
+class TargetOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one target; the members are those of ``converters.TargetReport``."""
+
+    format: str
+    status: str
+    mode: str | None = None
+    reason: str | None = None
+    metadata_path: str | None = None
+    schema: str | None = None
+    notes: tuple[str, ...] = ()
+    error: Failure | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a task: its targets, or the error that ended it as a whole."""
+
+    targets: tuple[TargetOutcome, ...] = ()
+    error: Failure | None = None
