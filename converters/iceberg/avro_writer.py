@@ -84,10 +84,8 @@ def varints(values: npt.NDArray[Any], *, prefix: bytes = b"", present: BoolArray
             if place >= narrowest - 1:
                 lengths += more
         matrix[:, len(prefix) + place] = column
-    if widest > narrowest:
-        data = matrix[np.arange(matrix.shape[1]) < lengths[:, None]]
-    else:
-        data = matrix.reshape(-1)
+    ragged = widest > narrowest
+    data = matrix[np.arange(matrix.shape[1]) < lengths[:, None]] if ragged else matrix.reshape(-1)
     if present is not None:
         spread = np.zeros(len(values), np.int32)
         spread[present] = lengths

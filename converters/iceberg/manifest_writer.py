@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import IO, Literal, cast
 
 import msgspec
@@ -180,7 +181,12 @@ class ManifestWriter:
         for start, end in _cuts(entries):
             part = slice(start, end)
             self._write(
-                spec_id, entries[part.start : part.stop], status[part], rows[part], sequence[part], ranks.summaries(part)
+                spec_id,
+                entries[part.start : part.stop],
+                status[part],
+                rows[part],
+                sequence[part],
+                ranks.summaries(part),
             )
 
     def _write(
@@ -238,7 +244,7 @@ def _cuts(entries: pa.Array) -> Iterator[tuple[int, int]]:
     parts = max(1, round(total / MANIFEST_BYTES))
     wanted = [int(offsets[0]) + total * part // parts for part in range(1, parts)]
     edges = [0, *(int(edge) for edge in np.searchsorted(offsets[:-1], wanted)), len(entries)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         if end > start:
             yield start, end
 

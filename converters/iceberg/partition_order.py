@@ -63,7 +63,7 @@ class PartitionRanks:
     def take(self, order: npt.NDArray[np.int64]) -> PartitionRanks:
         """The same files in another order."""
         taken = PartitionRanks(pa.table({}), ())
-        taken._columns = [  # noqa: SLF001 - of its own class
+        taken._columns = [
             msgspec.structs.replace(column, ranks=column.ranks[order]) for column in self._columns
         ]
         return taken

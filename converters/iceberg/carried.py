@@ -1,0 +1,115 @@
+"""What Iceberg can carry, and what it cannot: decided from the snapshot alone, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from converters.errors import UnsupportedTableFeature
+from converters.iceberg.schema_evolution import has_own_ids
+from converters.model.schema import Schema
+from converters.model.snapshot import Table
+from converters.model.types import Field, ListType, MapType, PrimitiveType, StructType, Type, type_name
+
+__all__ = ["check_table"]
+
+_NEWER_KINDS = {"timestamp_ns", "timestamptz_ns"}
+_V3_HINT = "Convert with iceberg.target.format-version=3."
+
+
+def check_table(table: Table, format_version: int) -> list[str]:
+    """Refuse what an Iceberg table of this format version cannot say.
+
+    Returns:
+        Notes for people on what is left out although the rows are right.
+
+    Raises:
+        UnsupportedTableFeature: Names the feature and the column.
+    """
+    _check_names(table.schema)
+    _check_partitioning(table)
+    _check_ids(table)
+    notes: list[str] = []
+    for path, field in _fields(table.schema.fields, ()):
+        notes += _check_field(".".join(path), field, format_version)
+    for node in table.schema.nodes:
+        if isinstance(node.type, PrimitiveType) and node.type.kind in _NEWER_KINDS and format_version < 3:
+            raise UnsupportedTableFeature(
+                f"The column '{node.dotted}' is a {type_name(node.type)}, which Iceberg has from format version 3.",
+                hint=_V3_HINT,
+            )
+    return notes
+
+
+def _fields(fields: tuple[Field, ...], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Field]]:
+    for field in fields:
+        here = (*path, field.name)
+        yield here, field
+        yield from _members(field.type, here)
+
+
+def _members(type_: Type, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Field]]:
+    match type_:
+        case StructType(fields):
+            yield from _fields(fields, path)
+        case ListType(element=element):
+            yield from _members(element, (*path, "element"))
+        case MapType(key=key, value=value):
+            yield from _members(key, (*path, "key"))
+            yield from _members(value, (*path, "value"))
+        case _:
+            return
+
+
+def _check_field(name: str, field: Field, format_version: int) -> list[str]:
+    notes: list[str] = []
+    if format_version < 3:
+        if field.initial_default is not None:
+            raise UnsupportedTableFeature(
+                f"The column '{name}' has an initial default, which Iceberg has from format version 3.", hint=_V3_HINT
+            )
+        if field.write_default is not None:
+            notes.append(f"The write default of the column '{name}' is not kept: Iceberg has it from version 3.")
+    if field.default_sql is not None:
+        notes.append(f"The default expression of the column '{name}' is not kept.")
+    if field.generation_sql is not None:
+        notes.append(f"The generation expression of the column '{name}' is not kept; its values are.")
+    return notes
+
+
+def _check_names(schema: Schema) -> None:
+    """Java joins names by dots and refuses a schema in which two columns are called the same then."""
+    seen: set[str] = set()
+    for node in schema.nodes:
+        if node.dotted in seen:
+            raise UnsupportedTableFeature(
+                f"Two columns are called '{node.dotted}' when their names are joined by dots, which Iceberg forbids.",
+                hint="Rename one of them.",
+            )
+        seen.add(node.dotted)
+
+
+def _check_partitioning(table: Table) -> None:
+    for spec in table.specs:
+        for field in spec.fields:
+            if field.source_id not in table.schema.by_id:
+                raise UnsupportedTableFeature(
+                    f"The partition field '{field.name}' of spec {spec.spec_id} is derived from a column that the "
+                    "table no longer has."
+                )
+
+
+def _check_ids(table: Table) -> None:
+    if not table.names_are_stable and table.field_ids != "all":
+        raise UnsupportedTableFeature(
+            "Columns were renamed, and the data files carry no field ids, so that Iceberg cannot tell which is which.",
+            hint="Rewrite the table's data files.",
+        )
+    if table.field_ids == "all" or not has_own_ids(table):
+        return
+    for node in table.schema.nodes:
+        if isinstance(node.type, ListType | MapType):
+            raise UnsupportedTableFeature(
+                f"The column '{node.dotted}' is a {type_name(node.type)} in a table with column mapping, whose data files "
+                "carry ids for columns but not for the members of lists and maps: Iceberg readers would see null.",
+                hint="Rewrite the table with IcebergCompatV2, which writes these ids.",
+            )

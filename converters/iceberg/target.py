@@ -1,0 +1,132 @@
+"""Writing Iceberg tables."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
+
+import msgspec
+import pyarrow as pa
+
+from converters.errors import AmbiguousTable, ForeignTarget, SourceTableNotFound, StorageError
+from converters.formats import Commit, TargetTable
+from converters.iceberg.carried import check_table
+from converters.iceberg.commit import write_hint
+from converters.iceberg.locate import LoadedTable, load_table
+from converters.iceberg.replacement import Replacement
+from converters.iceberg.schema import schema_text
+from converters.iceberg.target_properties import changed_since_sync
+from converters.model.snapshot import Snapshot
+from converters.storage.base import Storage
+from converters.storage.location import canonical
+from converters.sync.state import SyncState
+
+__all__ = ["IcebergTarget", "IcebergTargetOptions"]
+
+
+class IcebergTargetOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
+    """Options under ``iceberg.target.``.
+
+    Attributes:
+        format_version: 2 or 3; a table that has a higher one keeps it.
+        retention_hours: How old a snapshot may become before it is dropped from the metadata; the current one stays.
+    """
+
+    format_version: int = 2
+    retention_hours: int = 168
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: One is not understood.
+        """
+        if self.format_version not in {2, 3}:
+            msg = "format-version must be 2 or 3"
+            raise ValueError(msg)
+        if self.retention_hours < 0:
+            msg = "retention-hours must not be negative"
+            raise ValueError(msg)
+
+
+class IcebergTarget:
+    """A table in a directory, as Java's ``HadoopTables`` keeps it: ``metadata/vN.metadata.json``."""
+
+    format_name: ClassVar[str] = "ICEBERG"
+    options_type: ClassVar[type[msgspec.Struct]] = IcebergTargetOptions
+
+    def __init__(self, storage: Storage, location: str, options: IcebergTargetOptions) -> None:
+        self._storage = storage
+        self._location = canonical(location)
+        self._options = options
+        self._format_version = options.format_version
+
+    @classmethod
+    def open(cls, storage: Storage, location: str, options: Any) -> Self:
+        """Name the table to write; see ``Target.open``."""
+        return cls(storage, location, options)
+
+    def current(self) -> TargetTable | None:
+        """Read what is at the target now; see ``Target.current``.
+
+        A version hint that a crash left behind is put right on the way.
+        """
+        self._format_version = self._options.format_version
+        try:
+            loaded = load_table(self._storage, self._location)
+        except AmbiguousTable:
+            raise
+        except SourceTableNotFound:
+            return None
+        metadata = loaded.metadata
+        self._format_version = max(self._format_version, metadata.format_version)
+        if loaded.version is not None:
+            write_hint(self._storage, self._location, loaded.version)
+        return TargetTable(
+            version=f"v{loaded.version}" if loaded.version is not None else loaded.path.rpartition("/")[2],
+            state=SyncState.from_properties(metadata.properties),
+            changed=changed_since_sync(metadata),
+            metadata_path=loaded.path,
+            schema_text=schema_text(metadata.current_schema),
+            handle=loaded,
+        )
+
+    def check(self, snapshot: Snapshot) -> list[str]:
+        """Refuse what Iceberg cannot carry; see ``Target.check``."""
+        return check_table(snapshot.table, self._format_version)
+
+    def replace(
+        self,
+        snapshot: Snapshot,
+        files: Iterator[pa.RecordBatch],
+        state: SyncState,
+        base: TargetTable | None,
+    ) -> Commit:
+        """Make the target equal to the snapshot; see ``Target.replace``.
+
+        Raises:
+            ForeignTarget: The table belongs to a catalog.
+        """
+        loaded: LoadedTable | None = base.handle if base is not None else None
+        if loaded is not None and loaded.version is None:
+            raise ForeignTarget(
+                f"The Iceberg table at '{self._location}' belongs to a catalog: its metadata is named "
+                f"'{loaded.path.rpartition('/')[2]}', and only the catalog may say which one is current.",
+                hint="Convert to another path.",
+            )
+        replacement = Replacement(
+            self._storage,
+            self._location,
+            snapshot,
+            state,
+            loaded,
+            format_version=self._format_version,
+            retention_hours=self._options.retention_hours,
+        )
+        commit, following = replacement.run(files)
+        write_hint(self._storage, self._location, int(commit.version.removeprefix("v")))
+        for path in following.forgotten:
+            with contextlib.suppress(StorageError):
+                self._storage.delete(path)
+        return commit
