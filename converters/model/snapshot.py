@@ -36,6 +36,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
             other column has had that name, so that files can be read by name.
         field_ids: Whether the data files carry Parquet field ids for every column, nested ones included.
         feature_names: Table features in use, for people (``deletionVectors``, ``v2``).
+        promotions: The first type of each column whose type was widened since, by field id (``int``,
+            ``decimal(9,2)``): data files may still hold it.
     """
 
     format: str
@@ -52,6 +54,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     names_are_stable: bool = True
     field_ids: FieldIds = "unknown"
     feature_names: tuple[str, ...] = ()
+    promotions: Mapping[int, str] = {}
 
     @property
     def default_spec(self) -> PartitionSpec:

@@ -1,0 +1,68 @@
+"""Decoding rows of Avro blocks into Arrow columns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from converters.iceberg.avro_container import zigzag
+from converters.iceberg.avro_schema import FlatSchema
+
+__all__ = ["UndecodableRowsError", "decode_rows"]
+
+_SYNC = b"tablecast-blocks"
+_GUARD = "tablecast:end-of-rows"
+
+
+class UndecodableRowsError(ValueError):
+    """The bytes are no rows of this schema."""
+
+
+def decode_rows(
+    schema: FlatSchema, rows: int, content: Sequence[bytes], columns: Sequence[str], *, key: str
+) -> pa.Table:
+    """Decode rows.
+
+    Args:
+        schema: Theirs.
+        rows: How many they are.
+        content: Decompressed blocks, in order.
+        columns: Names of the columns wanted; those that the schema has not are left out.
+        key: A string column among them.  A last row of our own is recognised by it: were a row longer or shorter
+            than its schema says, all that follow would be misread, and so would that one.
+
+    Returns:
+        The columns, in the schema's order; every column in one chunk.
+
+    Raises:
+        UndecodableRowsError: They cannot be decoded.
+    """
+    import polars as pl  # noqa: PLC0415 - heavy
+    from polars.exceptions import PanicException, PolarsError  # noqa: PLC0415
+
+    guard = b"".join(
+        zigzag(len(_GUARD)) + _GUARD.encode() if column.name == key else column.blank for column in schema.columns
+    )
+    size = sum(map(len, content)) + len(guard)
+    container = b"".join(
+        [
+            b"Obj\x01" + zigzag(2),
+            *(zigzag(len(text)) + text for text in (b"avro.schema", schema.text, b"avro.codec", b"null")),
+            zigzag(0) + _SYNC,
+            zigzag(rows + 1) + zigzag(size),
+            *content,
+            guard,
+            _SYNC,
+        ]
+    )
+    present = {column.name for column in schema.columns}
+    wanted = [name for name in columns if name in present]
+    try:
+        frame = pl.read_avro(io.BytesIO(container), columns=wanted)
+        if len(frame) != rows + 1 or frame[key][-1] != _GUARD:
+            raise UndecodableRowsError("rows are longer or shorter than their schema says")
+        return frame.head(rows).to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
+    except (PolarsError, PanicException, OSError) as error:
+        raise UndecodableRowsError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error

@@ -1,0 +1,99 @@
+"""Manifest lists: which manifests a snapshot has (Iceberg spec, "Manifest Lists")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from converters.errors import CorruptTable, ObjectNotFound, UnsupportedTableFeature
+from converters.iceberg.avro_container import blocks, open_avro
+from converters.iceberg.avro_reader import UndecodableRowsError, decode_rows
+from converters.iceberg.avro_schema import flatten
+from converters.iceberg.locate import file_location
+from converters.iceberg.metadata import SnapshotJson
+from converters.storage.base import Storage
+
+__all__ = ["DATA", "DELETES", "ManifestFile", "read_manifest_list"]
+
+DATA, DELETES = 0, 1
+"""What a manifest tracks (spec, "Manifest Lists", ``content``)."""
+
+_PATH, _LENGTH, _SPEC, _CONTENT = "f500", "f501", "f502", "f517"
+_ADDED, _EXISTING, _DELETED = "f504", "f505", "f506"
+_KEY_METADATA = "f519"
+_COLUMNS = (_PATH, _LENGTH, _SPEC, _CONTENT, _ADDED, _EXISTING, _DELETED, _KEY_METADATA)
+
+
+class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One manifest of a snapshot.
+
+    Attributes:
+        path: Canonical location.
+        length: Bytes, as recorded; 0 where that is unknown.
+        content: ``DATA`` or ``DELETES``.
+        spec_id: The partition spec of its files; None where only the manifest itself says (version 1).
+        live: How many live files it has; None = unknown.
+    """
+
+    path: str
+    length: int = 0
+    content: int = DATA
+    spec_id: int | None = None
+    live: int | None = None
+
+
+def read_manifest_list(storage: Storage, snapshot: SnapshotJson) -> tuple[ManifestFile, ...]:
+    """Read the manifests of a snapshot that may have live files.
+
+    Raises:
+        CorruptTable: The manifest list is missing or unreadable.
+        UnsupportedTableFeature: It is encrypted, or tracks what is not known.
+    """
+    owner = f"The snapshot {snapshot.snapshot_id}"
+    if snapshot.manifest_list is None:
+        if snapshot.manifests is None:
+            raise CorruptTable(f"{owner} names no manifest list.")
+        return tuple(ManifestFile(path=file_location(path, owner)) for path in snapshot.manifests)
+    path = file_location(snapshot.manifest_list, owner)
+    where = f"The manifest list '{path}'"
+    try:
+        data = storage.get(path)
+    except ObjectNotFound as error:
+        raise CorruptTable(f"{where} of snapshot {snapshot.snapshot_id} does not exist.") from error
+    found = (_manifest(row, where) for row in _rows(data, where))
+    return tuple(manifest for manifest in found if manifest.live != 0)
+
+
+def _rows(data: bytes, where: str) -> list[dict[str, Any]]:
+    file = open_avro(data, where)
+    content = list(blocks(file))
+    count = sum(rows for rows, _ in content)
+    schema = flatten(file.schema)
+    if schema.column(_PATH) is None:
+        raise CorruptTable(f"{where} has no manifest paths.")
+    try:
+        table = decode_rows(schema, count, [block for _, block in content], _COLUMNS, key=_PATH)
+    except UndecodableRowsError as error:
+        raise CorruptTable(f"{where} cannot be decoded: {error}.") from error
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
+
+
+def _manifest(row: dict[str, Any], where: str) -> ManifestFile:
+    if row[_PATH] is None:
+        raise CorruptTable(f"{where} has an entry without a path.")
+    path = file_location(row[_PATH], where)
+    content = row.get(_CONTENT) or DATA
+    if content not in {DATA, DELETES}:
+        raise UnsupportedTableFeature(f"{where} has a manifest of the unknown content {content}: '{path}'.")
+    if row.get(_KEY_METADATA):
+        raise UnsupportedTableFeature(f"The manifest '{path}' is encrypted, which is not supported.")
+    added, existing = row.get(_ADDED), row.get(_EXISTING)
+    return ManifestFile(
+        path=path,
+        length=max(row.get(_LENGTH) or 0, 0),
+        content=content,
+        spec_id=row.get(_SPEC),
+        live=None if added is None or existing is None else max(added, 0) + max(existing, 0),
+    )
