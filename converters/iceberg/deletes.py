@@ -30,17 +30,15 @@ def refuse_deletes(storage: Storage, manifests: Sequence[ManifestFile]) -> None:
 
 def _refusal(entry: dict[str, Any]) -> UnsupportedTableFeature:
     content, path = entry.get(CONTENT), entry[PATH]
+    advice = "rewrite_data_files with delete-file-threshold=1"
     if content == _EQUALITY_DELETES:
-        kind, advice = "equality deletes", "rewrite_data_files with delete-file-threshold=1"
+        kind = "equality deletes"
     elif entry[FORMAT].upper() == "PUFFIN":
-        kind, advice = "deletion vectors", "rewrite_data_files with delete-file-threshold=1"
+        kind = "deletion vectors"
     elif content == _POSITION_DELETES:
-        kind, advice = (
-            "position deletes",
-            "rewrite_data_files with delete-file-threshold=1, then rewrite_position_delete_files",
-        )
+        kind, advice = "position deletes", f"{advice}, then rewrite_position_delete_files"
     else:
-        kind, advice = f"deletes of the unknown kind {content}", "rewrite_data_files"
+        kind = f"deletes of the unknown kind {content}"
     return UnsupportedTableFeature(
         f"The table has {kind}, which cannot be carried yet: '{path}'.",
         hint=f"Compact the table first ({advice}).",
