@@ -1,0 +1,248 @@
+"""Reading checkpoints: classic, multi-part and v2, in Parquet or JSON, with sidecars (Delta protocol, "Checkpoints")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from converters.delta.commit import CommitReader, file_actions, lines_with
+from converters.delta.log import Checkpoint
+from converters.errors import CorruptTable, ObjectNotFound
+from converters.storage.base import ObjectMeta, Storage
+from converters.storage.location import is_absolute, join, parent, unquoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["CheckpointReader"]
+
+_BATCH_BYTES = 32 * 2**20
+_MOST_ROWS = 65_536
+_FEWEST_ROWS = 1_000
+_STATE = ("protocol", "metaData")
+_MORE_STATE = ("txn", "domainMetadata")
+
+
+class CheckpointReader:
+    """Reads one checkpoint; nothing is read before it is asked for."""
+
+    def __init__(self, storage: Storage, checkpoint: Checkpoint) -> None:
+        """Name the checkpoint to read."""
+        self._storage = storage
+        self._checkpoint = checkpoint
+        self._sidecars: tuple[str, ...] | None = None
+
+    @property
+    def path(self) -> str:
+        """The checkpoint's first file, for messages."""
+        return self._checkpoint.files[0].path
+
+    def small_actions(self, *, everything: bool) -> list[Mapping[str, Any]]:
+        """The actions that are not about files, each a mapping from its kind to its content.
+
+        Raises:
+            CorruptTable: A file is missing or unreadable.
+        """
+        kinds = _STATE + (_MORE_STATE if everything else ())
+        if self._checkpoint.kind == "json":
+            return list(self._json_actions(kinds))
+        found: list[Mapping[str, Any]] = []
+        for file in self._checkpoint.files:
+            with self._opened(file.path) as parquet:
+                for kind in kinds:
+                    found += [{kind: each} for each in _rows(parquet, kind)]
+            if not everything and {next(iter(each)) for each in found} >= set(kinds):
+                break
+        return found
+
+    def adds(self, connection: duckdb.DuckDBPyConnection, *, content: bool) -> Iterator[pa.Table]:
+        """The live files as of the checkpoint, in batches of the columns of ``commit.file_actions``.
+
+        With ``content`` there may be a column ``stats_parsed`` (a struct); where its ``numRecords`` is null,
+        ``stats`` counts.
+
+        Raises:
+            CorruptTable: A file is missing or unreadable.
+        """
+        if self._checkpoint.kind == "json":
+            reader = CommitReader(self._storage, self._checkpoint.files)
+            for lines in reader.newest_first():
+                actions = file_actions(connection, lines, content=content)
+                yield actions.filter(actions["is_add"]).drop_columns(["is_add"])
+            found = [each["sidecar"] for each in self._json_actions(("sidecar",))]
+            self._sidecars = tuple(self._sidecar(each, self.path) for each in found)
+        else:
+            sidecars: list[str] = []
+            for file in self._checkpoint.files:
+                with self._opened(file.path) as parquet:
+                    yield from _adds(parquet, file.path, content=content)
+                    sidecars += [self._sidecar(each, file.path) for each in _rows(parquet, "sidecar")]
+            self._sidecars = tuple(sidecars)
+        for path in self._sidecars:
+            with self._opened(path) as parquet:
+                yield from _adds(parquet, path, content=content)
+
+    def _json_actions(self, kinds: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        reader = CommitReader(self._storage, self._checkpoint.files)
+        for lines in reader.newest_first():
+            for kind in kinds:
+                for _, line in lines_with(lines, f'"{kind}"'.encode()):
+                    try:
+                        action: object = msgspec.json.decode(line)
+                    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                        msg = f"'{self.path}' is not understood: a line is no JSON ({error})."
+                        raise CorruptTable(msg) from error
+                    if isinstance(action, dict) and isinstance(action.get(kind), dict):
+                        yield {kind: action[kind]}
+
+    def _sidecar(self, action: Mapping[str, Any], path: str) -> str:
+        found = action.get("path")
+        if not isinstance(found, str) or not found:
+            msg = f"'{path}' names a sidecar without a path."
+            raise CorruptTable(msg)
+        name = unquoted(found)
+        return name if is_absolute(name) else join(f"{parent(path)}/_sidecars", name)
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[pq.ParquetFile]:
+        remote = not path.startswith("file:")
+        try:
+            with self._storage.open(path) as file, _parquet_errors(path):
+                # Spark writes times as INT96, which in nanoseconds does not reach the year 9999.
+                yield pq.ParquetFile(file, coerce_int96_timestamp_unit="us", pre_buffer=remote)
+        except ObjectNotFound as error:
+            msg = f"A part of the checkpoint is missing: {error.message}"
+            raise CorruptTable(msg) from error
+
+
+@contextmanager
+def _parquet_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError) as error:
+        msg = f"The checkpoint file '{path}' cannot be read: {str(error)[:200]}"
+        raise CorruptTable(msg) from error
+
+
+def _rows(parquet: pq.ParquetFile, kind: str) -> list[dict[str, Any]]:
+    """The rows of one kind of action, passing over row groups that have none."""
+    if kind not in parquet.schema_arrow.names:
+        return []
+    found: list[dict[str, Any]] = []
+    leaves = [n for n in range(len(parquet.schema)) if parquet.schema.column(n).path.startswith(f"{kind}.")]
+    for group in range(parquet.num_row_groups):
+        if _is_all_null(parquet.metadata.row_group(group), leaves):
+            continue
+        column = parquet.read_row_group(group, columns=[kind])[kind].combine_chunks()
+        found += column.drop_null().to_pylist(maps_as_pydicts="lossy")
+    return found
+
+
+def _is_all_null(group: pq.RowGroupMetaData, leaves: list[int]) -> bool:
+    """Whether the statistics say so of flat leaves; those in lists and maps count otherwise."""
+    for number in leaves:
+        column = group.column(number)
+        if not column.is_stats_set or not column.statistics.has_null_count:
+            return False
+        if column.statistics.null_count < group.num_rows:
+            return False
+    return bool(leaves)
+
+
+def _adds(parquet: pq.ParquetFile, path: str, *, content: bool) -> Iterator[pa.Table]:
+    schema = parquet.schema_arrow
+    if "add" not in schema.names:
+        return
+    add = schema.field("add").type
+    members = {field.name for field in add}
+    wanted = [each for each in ("path", "size", "modificationTime", "deletionVector") if each in members]
+    if content:
+        wanted += [each for each in ("partitionValues", *_stats_columns(parquet, members)) if each in members]
+    columns = [f"add.{each}" for each in wanted]
+    for batch in parquet.iter_batches(_batch_rows(parquet, columns), columns=columns):
+        found = batch.column("add")
+        live = pc.is_valid(pc.struct_field(found, "path"))
+        if not pc.all(live).as_py():
+            if pc.any(pc.and_(pc.is_valid(found), pc.invert(live))).as_py():
+                _check_empty(found.filter(pc.invert(live)), path)
+            found = found.filter(live)
+        if len(found):
+            yield _add_table(found, wanted, path)
+
+
+def _check_empty(without_path: pa.StructArray, path: str) -> None:
+    """Some writers leave a valid struct of nulls where there is no add."""
+    if pc.any(pc.is_valid(pc.struct_field(without_path, "size"))).as_py():
+        msg = f"'{path}' has an add action without a path."
+        raise CorruptTable(msg)
+
+
+def _add_table(add: pa.StructArray, members: list[str], path: str) -> pa.Table:
+    columns = {each: pc.struct_field(add, each) for each in members}
+    if "size" not in columns or columns["size"].null_count:
+        msg = f"'{path}' has an add action without a size."
+        raise CorruptTable(msg)
+    rows = len(add)
+    table = {
+        "path": columns["path"].cast(pa.string()),
+        "deletion_vector": _vector_ids(columns.get("deletionVector"), rows),
+        "size": columns["size"].cast(pa.int64()),
+        "modified_at": columns["modificationTime"].cast(pa.int64())
+        if "modificationTime" in columns
+        else pa.nulls(rows, pa.int64()),
+    }
+    if "partitionValues" in columns:
+        table["partition_values"] = columns["partitionValues"]
+    if "stats" in columns:
+        table["stats"] = columns["stats"].cast(pa.string())
+    if "stats_parsed" in columns:
+        table["stats_parsed"] = columns["stats_parsed"]
+    return pa.table(table)
+
+
+def _vector_ids(vector: pa.Array | None, rows: int) -> pa.Array:
+    """Deletion vectors' unique ids (Delta protocol, "Deletion Vectors"), null where there is none."""
+    if vector is None or vector.null_count == rows:
+        return pa.nulls(rows, pa.string())
+    kind, place, offset = (pc.struct_field(vector, each) for each in ("storageType", "pathOrInlineDv", "offset"))
+    at = pc.binary_join_element_wise("@", offset.cast(pa.string()), "")
+    return pc.binary_join_element_wise(kind, place, pc.fill_null(at, ""), "")
+
+
+def _stats_columns(parquet: pq.ParquetFile, members: set[str]) -> list[str]:
+    """Which form of the statistics to read: the parsed one where it says as much, else the text as well."""
+    if "stats_parsed" not in members:
+        return ["stats"]
+    if "stats" not in members:
+        return ["stats_parsed"]
+    parsed, path = (_null_count(parquet, each) for each in ("add.stats_parsed.numRecords", "add.path"))
+    return ["stats_parsed"] if parsed is not None and parsed == path else ["stats_parsed", "stats"]
+
+
+def _null_count(parquet: pq.ParquetFile, leaf: str) -> int | None:
+    numbers = [n for n in range(len(parquet.schema)) if parquet.schema.column(n).path == leaf]
+    total = 0
+    for group in range(parquet.num_row_groups):
+        for number in numbers:
+            column = parquet.metadata.row_group(group).column(number)
+            if not column.is_stats_set or not column.statistics.has_null_count:
+                return None
+            total += column.statistics.null_count
+    return total if numbers else None
+
+
+def _batch_rows(parquet: pq.ParquetFile, columns: list[str]) -> int:
+    total = 0
+    for group in range(parquet.num_row_groups):
+        metadata = parquet.metadata.row_group(group)
+        for number in range(metadata.num_columns):
+            if metadata.column(number).path_in_schema.startswith(tuple(columns)):
+                total += metadata.column(number).total_uncompressed_size
+    per_row: int = total // max(1, parquet.metadata.num_rows) + 1
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, _BATCH_BYTES // per_row))

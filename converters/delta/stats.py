@@ -1,0 +1,213 @@
+"""Statistics of files, from their JSON text or a checkpoint's ``stats_parsed`` (Delta protocol, "Per-file Statistics").
+
+What is missing, malformed or contradicts itself is unknown, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.delta.bounds import ColumnKind, bounds_of, column_kind
+from converters.delta.engine import json_shape, query
+from converters.delta.exact import ExactReader, decimals, integers
+from converters.delta.parsed_stats import parsed_extremes
+from converters.model.schema import Leaf, Schema
+from converters.model.types import arrow_type
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["FileStats", "StatsReader"]
+
+_JSON_TYPES: dict[ColumnKind, str] = {
+    "integer": "BIGINT",
+    "floating": "DOUBLE",
+    "decimal": "DOUBLE",
+    "date": "DATE",
+    "instant": "TIMESTAMPTZ",
+    "text": "VARCHAR",
+}
+_EXACT_IN_DOUBLE = 2**53
+
+
+class FileStats(msgspec.Struct, frozen=True):
+    """Statistics of a batch of files: row counts, and by field id what ``DataFile`` batches hold."""
+
+    row_count: pa.Array
+    columns: Mapping[int, Mapping[str, pa.Array]]
+
+
+class _Extremes(msgspec.Struct, frozen=True):
+    """What a writer noted: of all files their row counts and tightness, of each leaf its extremes and nulls."""
+
+    row_count: pa.Array
+    tight: pa.Array
+    lower: Sequence[pa.Array | None]
+    upper: Sequence[pa.Array | None]
+    nulls: Sequence[pa.Array]
+
+
+class StatsReader:
+    """Reads the statistics of one schema's columns, which files know by their stored names."""
+
+    def __init__(self, schema: Schema) -> None:
+        """Prepare for a schema."""
+        self._leaves = schema.leaves
+        self._kinds = [column_kind(leaf.field.type) for leaf in self._leaves]
+        self._shape = _shape(self._leaves, self._kinds)
+        self._large = [n for n, kind in enumerate(self._kinds) if kind == "large_decimal"]
+        paths = [self._leaves[n].stored_path for n in self._large]
+        self._large_reader = ExactReader(paths) if paths else None
+
+    def read(self, connection: duckdb.DuckDBPyConnection, files: pa.Table) -> FileStats:
+        """Read the statistics of some files.
+
+        Args:
+            connection: Parses the JSON.
+            files: Has ``stats`` (text), ``stats_parsed`` (a struct; the text counts where it is null), both or none.
+        """
+        text = files["stats"].combine_chunks() if "stats" in files.column_names else None
+        if text is not None and text.null_count == len(text):
+            text = None
+        if "stats_parsed" not in files.column_names:
+            return self._finished(self._from_text(connection, text)) if text is not None else _nothing(len(files))
+        parsed = self._finished(self._from_parsed(files["stats_parsed"].combine_chunks()))
+        lacking = pc.is_null(parsed.row_count)
+        if text is None or not pc.any(lacking).as_py():
+            return parsed
+        return _merged(lacking, self._finished(self._from_text(connection, text)), parsed)
+
+    def _from_text(self, connection: duckdb.DuckDBPyConnection, text: pa.Array) -> _Extremes:
+        # TRY: a text that is no JSON says nothing.
+        sql = f"SELECT TRY(from_json(stats, {json_shape(self._shape)})) AS record FROM files"  # noqa: S608 - quoted
+        record = query(connection, sql, files=pa.table({"stats": text}))["record"].combine_chunks()
+        lower: list[pa.Array | None] = []
+        upper: list[pa.Array | None] = []
+        for leaf, kind in zip(self._leaves, self._kinds, strict=True):
+            low, high = (
+                self._member(record, name, leaf, kind) if kind not in {"none", "large_decimal"} else None
+                for name in ("minValues", "maxValues")
+            )
+            if kind == "integer" and low is not None and high is not None:
+                low, high = _exact_integers(text, leaf, low, high)
+            lower.append(low)
+            upper.append(high)
+        if self._large_reader is not None:
+            for number, texts in zip(self._large, self._large_reader.read(text), strict=True):
+                type_ = arrow_type(self._leaves[number].field.type)
+                lower[number] = decimals(texts["lower"], type_, "lower")
+                upper[number] = decimals(texts["upper"], type_, "upper")
+        return _Extremes(
+            pc.struct_field(record, "numRecords"),
+            pc.struct_field(record, "tightBounds"),
+            lower,
+            upper,
+            [self._member(record, "nullCount", leaf, "integer") for leaf in self._leaves],
+        )
+
+    def _member(self, record: pa.StructArray, name: str, leaf: Leaf, kind: ColumnKind) -> pa.Array:
+        found = record
+        for step in (name, *leaf.stored_path):
+            # By number: an Arrow struct may have two members of one name, but then not ours.
+            found = pc.struct_field(found, found.type.get_all_field_indices(step)[:1])
+        return found.cast(pa.int64()) if kind == "instant" else found
+
+    def _from_parsed(self, record: pa.StructArray) -> _Extremes:
+        types = [leaf.field.type for leaf in self._leaves]
+        sides = [
+            [
+                parsed_extremes(record, (name, *leaf.stored_path), kind, type_, up=up)
+                for leaf, kind, type_ in zip(self._leaves, self._kinds, types, strict=True)
+            ]
+            for name, up in (("minValues", False), ("maxValues", True))
+        ]
+        return _Extremes(
+            parsed_extremes(record, ("numRecords",), "integer", None),
+            parsed_extremes(record, ("tightBounds",), "none", None),
+            sides[0],
+            sides[1],
+            [parsed_extremes(record, ("nullCount", *leaf.stored_path), "integer", None) for leaf in self._leaves],
+        )
+
+    def _finished(self, found: _Extremes) -> FileStats:
+        rows = found.row_count
+        rows = pc.if_else(pc.fill_null(pc.less(rows, 0), fill_value=False), pa.scalar(None, pa.int64()), rows)
+        loose = pc.fill_null(pc.invert(found.tight), fill_value=False)
+        any_loose = bool(pc.any(loose).as_py())
+        columns: dict[int, Mapping[str, pa.Array]] = {}
+        for number, (leaf, kind) in enumerate(zip(self._leaves, self._kinds, strict=True)):
+            lower, upper = found.lower[number], found.upper[number]
+            stats: dict[str, pa.Array] = {"null_count": _null_counts(found.nulls[number], rows, loose)}
+            if lower is not None and upper is not None:
+                stats |= bounds_of(kind, leaf.field.type, lower, upper)
+                if any_loose:
+                    stats["exact"] = pc.and_(stats["exact"], pc.invert(loose))
+            columns[leaf.field.id] = stats
+        return FileStats(rows, columns)
+
+
+def _shape(leaves: Sequence[Leaf], kinds: Sequence[ColumnKind]) -> dict[str, Any]:
+    bounds: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
+    for leaf, kind in zip(leaves, kinds, strict=True):
+        _put(counts, leaf.stored_path, "BIGINT")
+        if kind not in {"none", "large_decimal"}:
+            _put(bounds, leaf.stored_path, _JSON_TYPES[kind])
+    shape: dict[str, Any] = {"numRecords": "BIGINT", "tightBounds": "BOOLEAN"}
+    if bounds:
+        shape |= {"minValues": bounds, "maxValues": bounds}
+    return shape | ({"nullCount": counts} if counts else {})
+
+
+def _put(tree: dict[str, Any], path: tuple[str, ...], type_: str) -> None:
+    for name in path[:-1]:
+        tree = tree.setdefault(name, {})
+    tree[path[-1]] = type_
+
+
+def _exact_integers(text: pa.Array, leaf: Leaf, lower: pa.Array, upper: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Read large integers again that may have been written as reals, and then were rounded to a double."""
+    suspect = _may_be_double(lower) | _may_be_double(upper)
+    if not suspect.any():
+        return lower, upper
+    mask = pa.array(suspect)
+    texts = ExactReader([leaf.stored_path]).read(text.filter(mask))[0]
+    return (
+        pc.replace_with_mask(lower, mask, integers(texts["lower"], "lower")),
+        pc.replace_with_mask(upper, mask, integers(texts["upper"], "upper")),
+    )
+
+
+def _may_be_double(values: pa.Array) -> np.ndarray:
+    numbers = np.asarray(values.fill_null(0)).astype(np.int64)
+    large = np.abs(numbers // 2) >= _EXACT_IN_DOUBLE // 2
+    with np.errstate(invalid="ignore"):
+        suspect: np.ndarray = large & (numbers.astype(np.float64).astype(np.int64) == numbers)
+    return suspect
+
+
+def _null_counts(counts: pa.Array, rows: pa.Array, loose: pa.Array) -> pa.Array:
+    """Counts that can be; with loose bounds only "none" and "all" mean anything."""
+    wrong = pc.or_(pc.less(counts, 0), pc.fill_null(pc.greater(counts, rows), fill_value=False))
+    extreme = pc.fill_null(pc.or_kleene(pc.equal(counts, 0), pc.equal(counts, rows)), fill_value=False)
+    wrong = pc.or_(pc.fill_null(wrong, fill_value=False), pc.and_(loose, pc.invert(extreme)))
+    return pc.if_else(wrong, pa.scalar(None, pa.int64()), counts)
+
+
+def _nothing(rows: int) -> FileStats:
+    return FileStats(pa.nulls(rows, pa.int64()), {})
+
+
+def _merged(first: pa.Array, one: FileStats, other: FileStats) -> FileStats:
+    """``one`` where ``first``, else ``other``; both have the same columns."""
+    columns = {
+        id_: {name: pc.if_else(first, values, other.columns[id_][name]) for name, values in stats.items()}
+        for id_, stats in one.columns.items()
+    }
+    return FileStats(pc.if_else(first, one.row_count, other.row_count), columns)
