@@ -185,6 +185,9 @@ def _check_option_keys(given: Mapping[str, str], source_format: str, targets: Se
         if not key.startswith(tuple(prefixes)):
             msg = f"The option '{key[:128]}' does not apply here."
             raise InvalidOption(msg, hint=f"Options here start with: {', '.join(prefixes)}.")
+    # Before anything is written, so that a mistake in one target's options does not leave the others converted.
+    for target in targets:
+        parse_options(target.options_type, given, f"{target.format_name.lower()}.target.")
 
 
 class _Run:
