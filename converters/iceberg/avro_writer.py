@@ -18,10 +18,13 @@ import pyarrow.compute as pc
 __all__ = [
     "EMPTY",
     "ROWS_PER_BLOCK",
+    "ByteArray",
+    "Cells",
     "ContainerWriter",
     "RowJoiner",
     "avro_bytes",
     "binary_from_lengths",
+    "binary_from_matrix",
     "deflate",
     "varint",
     "varints",
@@ -30,6 +33,9 @@ __all__ = [
 IntArray = npt.NDArray[np.int64]
 ByteArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
+
+Cells = ByteArray | pa.Array
+"""An encoded column: a matrix, a value to a row, where all are equally wide; else a binary array without nulls."""
 
 EMPTY = b"\x00"
 """An array or map without items, and the null branch of a union that names null first."""
@@ -59,8 +65,8 @@ def avro_bytes(value: bytes) -> bytes:
     return varint(len(value)) + value
 
 
-def varints(values: npt.NDArray[Any], *, prefix: bytes = b"", present: BoolArray | None = None) -> pa.Array:
-    """A column of ``int`` or ``long`` as binary.
+def varints(values: npt.NDArray[Any], *, prefix: bytes = b"", present: BoolArray | None = None) -> Cells:
+    """A column of ``int`` or ``long``.
 
     Args:
         values: Integers.
@@ -85,6 +91,8 @@ def varints(values: npt.NDArray[Any], *, prefix: bytes = b"", present: BoolArray
                 lengths += more
         matrix[:, len(prefix) + place] = column
     ragged = widest > narrowest
+    if present is None and not ragged:
+        return matrix
     data = matrix[np.arange(matrix.shape[1]) < lengths[:, None]] if ragged else matrix.reshape(-1)
     if present is not None:
         spread = np.zeros(len(values), np.int32)
@@ -104,31 +112,57 @@ def binary_from_lengths(lengths: npt.NDArray[np.int32], data: ByteArray) -> pa.A
     return pa.Array.from_buffers(pa.binary(), len(lengths), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
+def binary_from_matrix(matrix: ByteArray) -> pa.Array:
+    """A binary array of the rows of a matrix."""
+    count, width = matrix.shape
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(width)
+    data = np.ascontiguousarray(matrix)
+    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
 class RowJoiner:
     """Collects the columns of a record in order, and joins them to one binary value a record."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int) -> None:
+        """Start records of ``rows`` rows."""
+        self._rows = rows
         self._pieces: list[pa.Array | pa.Scalar] = []
-        self._constant = bytearray()
+        self._fixed: list[bytes | ByteArray] = []
 
-    def constant(self, data: bytes) -> None:
-        """Append the same bytes to each record."""
-        self._constant += data
-
-    def column(self, values: pa.Array) -> None:
-        """Append a binary column without nulls."""
-        self._flush()
-        self._pieces.append(values)
+    def add(self, cells: bytes | Cells) -> None:
+        """Append a column, or the same bytes to each record."""
+        if isinstance(cells, bytes | np.ndarray):
+            self._fixed.append(cells)
+        else:
+            self._flush()
+            self._pieces.append(cells)
 
     def join(self) -> pa.Array:
-        """One binary value a record; at least one column must have been given."""
+        """One binary value a record; at least one column that is no constant must have been given."""
         self._flush()
         return pc.binary_join_element_wise(*self._pieces, pa.scalar(b"", pa.binary()))
 
     def _flush(self) -> None:
-        if self._constant:
-            self._pieces.append(pa.scalar(bytes(self._constant), pa.binary()))
-            self._constant.clear()
+        """Make one piece of all that is equally wide in each record: joining costs by the piece."""
+        if not self._fixed:
+            return
+        if all(isinstance(each, bytes) for each in self._fixed):
+            self._pieces.append(pa.scalar(b"".join(cast("list[bytes]", self._fixed)), pa.binary()))
+        else:
+            self._pieces.append(binary_from_matrix(_beside(self._fixed, self._rows)))
+        self._fixed = []
+
+
+def _beside(parts: list[bytes | ByteArray], rows: int) -> ByteArray:
+    if len(parts) == 1 and isinstance(parts[0], np.ndarray):
+        return parts[0]
+    widths = [len(part) if isinstance(part, bytes) else part.shape[1] for part in parts]
+    matrix = np.empty((rows, sum(widths)), np.uint8)
+    start = 0
+    for part, width in zip(parts, widths, strict=True):
+        matrix[:, start : start + width] = np.frombuffer(part, np.uint8) if isinstance(part, bytes) else part
+        start += width
+    return matrix
 
 
 def deflate(data: bytes | memoryview) -> bytes:
@@ -136,7 +170,7 @@ def deflate(data: bytes | memoryview) -> bytes:
     from isal import isal_zlib  # noqa: PLC0415 - only who writes a container needs it
 
     compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15)
-    return cast("bytes", compressor.compress(data) + compressor.flush())
+    return compressor.compress(data) + compressor.flush()
 
 
 class ContainerWriter:

@@ -9,16 +9,15 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.iceberg.avro_writer import binary_from_lengths
+from converters.iceberg.avro_writer import Cells, binary_from_lengths
 from converters.model.types import DecimalType, FixedType, PrimitiveType, Type
 
-__all__ = ["LONGEST_BINARY", "LONGEST_STRING", "Encoded", "cut", "encode_values"]
+__all__ = ["LONGEST_BINARY", "LONGEST_STRING", "cut", "encode_values"]
 
 LONGEST_STRING = 32
 """Code points of a string bound that are kept."""
@@ -27,6 +26,8 @@ LONGEST_BINARY = 16
 """Bytes of a binary bound that are kept."""
 
 Side = Literal["lower", "upper"]
+
+_Successor = Callable[[Any], str | bytes | None]
 
 _FIXED_WIDTH: dict[str, tuple[pa.DataType, str]] = {
     "byte": (pa.int32(), "<i4"),
@@ -46,34 +47,27 @@ _UUID_BYTES = 16
 _SURROGATES = range(0xD800, 0xE000)
 
 
-class Encoded(msgspec.Struct, frozen=True):
-    """An encoded column: either ``matrix`` (all values equally wide, one a row) or ``values`` (a binary array).
+def encode_values(values: pa.Array, type_: Type) -> Cells:
+    """Serialise a column of values of one primitive type, bounds already cut (see ``cut``).
 
-    What stands where the column was null means nothing.
+    What stands where the column is null means nothing.
     """
-
-    matrix: npt.NDArray[np.uint8] | None = None
-    values: pa.Array | None = None
-
-
-def encode_values(values: pa.Array, type_: Type) -> Encoded:
-    """Serialise a column of values of one primitive type, bounds already cut (see ``cut``)."""
     match type_:
         case DecimalType():
-            return Encoded(values=_decimals(values))
+            return _decimals(values)
         case PrimitiveType("string"):
-            return Encoded(values=pc.fill_null(values, "").cast(pa.binary()))
+            return pc.fill_null(values, "").cast(pa.binary())
         case PrimitiveType("binary") | FixedType():
-            return Encoded(values=pc.fill_null(values, b""))
+            return pc.fill_null(values, b"")
         case PrimitiveType("uuid"):
             filled = pc.fill_null(values, pa.scalar(bytes(_UUID_BYTES), pa.binary(_UUID_BYTES)))
-            return Encoded(matrix=_rows(filled, np.dtype(np.uint8), _UUID_BYTES))
+            return _rows(filled, _UUID_BYTES)
         case PrimitiveType("boolean"):
             bits = pc.fill_null(values, fill_value=False).to_numpy(zero_copy_only=False)
-            return Encoded(matrix=bits.astype(np.uint8).reshape(-1, 1))
+            return bits.astype(np.uint8).reshape(-1, 1)
         case PrimitiveType(kind):
             physical, dtype = _FIXED_WIDTH[kind]
-            return Encoded(matrix=_little_endian(values.view(physical), np.dtype(dtype)))
+            return _little_endian(values.view(physical), np.dtype(dtype))
         case _:
             msg = "nested columns have no bounds"
             raise TypeError(msg)
@@ -86,8 +80,8 @@ def _little_endian(values: pa.Array, dtype: np.dtype[np.generic]) -> npt.NDArray
     return np.ascontiguousarray(numbers, dtype=dtype).view(np.uint8).reshape(len(values), dtype.itemsize)
 
 
-def _rows(values: pa.Array, dtype: np.dtype[np.generic], width: int) -> npt.NDArray[np.uint8]:
-    flat = np.frombuffer(values.buffers()[1], dtype)
+def _rows(values: pa.Array, width: int) -> npt.NDArray[np.uint8]:
+    flat = np.frombuffer(values.buffers()[1], np.uint8)
     return flat[values.offset * width : (values.offset + len(values)) * width].reshape(len(values), width)
 
 
@@ -130,9 +124,9 @@ def cut(values: pa.Array, type_: Type, side: Side) -> tuple[pa.Array, bool]:
     """
     match type_:
         case PrimitiveType("string"):
-            longest, length, part, successor = LONGEST_STRING, pc.utf8_length, pc.utf8_slice_codeunits, _next_text
+            longest, length, part, successor = LONGEST_STRING, pc.utf8_length, pc.utf8_slice_codeunits, _NEXT_TEXT
         case PrimitiveType("binary") | FixedType():
-            longest, length, part, successor = LONGEST_BINARY, pc.binary_length, pc.binary_slice, _next_bytes
+            longest, length, part, successor = LONGEST_BINARY, pc.binary_length, pc.binary_slice, _NEXT_BYTES
         case _:
             return values, False
     if not _any_longer(values, longest):
@@ -154,7 +148,7 @@ def _raised(
     values: pa.Array,
     longest: int,
     part: Callable[[pa.Array, int, int], pa.Array],
-    successor: Callable[[Any], str | bytes | None],
+    successor: _Successor,
 ) -> pa.Array:
     # There are few different last characters: each is raised once.
     last = part(values, longest - 1, longest).dictionary_encode()
@@ -186,3 +180,7 @@ def _next_bytes(data: bytes) -> bytes | None:
     """As ``_next_text``, for bytes."""
     kept = data.rstrip(b"\xff")
     return kept[:-1] + bytes([kept[-1] + 1]) if kept else None
+
+
+_NEXT_TEXT: _Successor = _next_text
+_NEXT_BYTES: _Successor = _next_bytes

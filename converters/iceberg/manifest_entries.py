@@ -10,17 +10,39 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.iceberg.avro_writer import EMPTY, RowJoiner, avro_bytes, binary_from_lengths, varint, varints
-from converters.iceberg.bounds_encoding import Encoded, cut, encode_values
+from converters.iceberg.avro_writer import (
+    EMPTY,
+    ByteArray,
+    Cells,
+    RowJoiner,
+    avro_bytes,
+    binary_from_lengths,
+    varint,
+    varints,
+)
+from converters.iceberg.bounds_encoding import cut, encode_values
 from converters.iceberg.manifest_schema import decimal_bytes
 from converters.model.data_file import STAT_NAMES
 from converters.model.partition import PartitionField
 from converters.model.types import DecimalType, FixedType, PrimitiveType, Type
 
-__all__ = ["ADDED", "DELETED", "EXISTING", "EntryLayout", "LeafLayout", "Origins", "PartitionMember", "encode_entries"]
+__all__ = [
+    "ADDED",
+    "DELETED",
+    "EXISTING",
+    "EntryLayout",
+    "LeafLayout",
+    "Origins",
+    "PartitionMember",
+    "Status",
+    "encode_entries",
+]
 
-EXISTING, ADDED, DELETED = 0, 1, 2
-"""Statuses of an entry."""
+Status = Literal[0, 1, 2]
+
+EXISTING: Status = 0
+ADDED: Status = 1
+DELETED: Status = 2
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -79,7 +101,7 @@ class Origins(msgspec.Struct, frozen=True):
 def encode_entries(
     batch: pa.RecordBatch,
     layout: EntryLayout,
-    status: Literal[0, 1, 2],
+    status: Status,
     snapshot_id: int,
     origins: Origins | None = None,
 ) -> pa.Array:
@@ -95,20 +117,20 @@ def encode_entries(
     Returns:
         A binary array without nulls, one Avro record a row.
     """
-    row = RowJoiner()
-    row.constant(varint(status))
+    row = RowJoiner(len(batch))
+    row.add(varint(status))
     _write_origins(row, status, snapshot_id, origins)
-    row.constant(_DATA)
+    row.add(_DATA)
     _write_text(row, batch.column("path"))
     _write_format(row, batch.column("file_format"))
     for member in layout.partition:
         _write_partition_value(row, pc.struct_field(batch.column("partition"), [member.member]), member.type)
     rows = varints(_numbers(batch.column("row_count")))
-    row.column(rows)
-    row.column(varints(_numbers(batch.column("size"))))
-    row.constant(_VALUE + EMPTY)  # column_sizes: pyiceberg's inspect() wants a map, be it empty
+    row.add(rows)
+    row.add(varints(_numbers(batch.column("size"))))
+    row.add(_VALUE + EMPTY)  # column_sizes: pyiceberg's inspect() wants a map, be it empty
     _write_metrics(row, batch.column("stats"), layout.leaves, rows)
-    row.constant(_NULL * 4)  # key_metadata, split_offsets, equality_ids, sort_order_id
+    row.add(_NULL * 4)  # key_metadata, split_offsets, equality_ids, sort_order_id
     if layout.format_version >= 3:
         _write_optional_number(row, None if origins is None else origins.first_row_id)
     return row.join()
@@ -121,34 +143,34 @@ def _numbers(values: pa.Array) -> npt.NDArray[Any]:
 
 def _write_origins(row: RowJoiner, status: int, snapshot_id: int, origins: Origins | None) -> None:
     if origins is None:
-        row.constant(_VALUE + varint(snapshot_id) + _NULL + _NULL)
+        row.add(_VALUE + varint(snapshot_id) + _NULL + _NULL)
         return
     if status == DELETED:
-        row.constant(_VALUE + varint(snapshot_id))
+        row.add(_VALUE + varint(snapshot_id))
     else:
-        row.column(varints(_numbers(origins.snapshot_id), prefix=_VALUE))
-    row.column(varints(_numbers(origins.sequence_number), prefix=_VALUE))
-    row.column(varints(_numbers(origins.file_sequence_number), prefix=_VALUE))
+        row.add(varints(_numbers(origins.snapshot_id), prefix=_VALUE))
+    row.add(varints(_numbers(origins.sequence_number), prefix=_VALUE))
+    row.add(varints(_numbers(origins.file_sequence_number), prefix=_VALUE))
 
 
 def _write_optional_number(row: RowJoiner, values: pa.Array | None) -> None:
     if values is None or values.null_count == len(values):
-        row.constant(_NULL)
+        row.add(_NULL)
         return
     present = _present(values)
     _write_tag(row, present)
-    row.column(varints(_numbers(pc.fill_null(values, 0)), present=present))
+    row.add(varints(_numbers(pc.fill_null(values, 0)), present=present))
 
 
 def _write_text(row: RowJoiner, values: pa.Array) -> None:
-    row.column(varints(_numbers(pc.binary_length(values))))
-    row.column(values.cast(pa.binary()))
+    row.add(varints(_numbers(pc.binary_length(values))))
+    row.add(values.cast(pa.binary()))
 
 
 def _write_format(row: RowJoiner, formats: pa.Array) -> None:
     distinct = pc.unique(formats)
     if len(distinct) == 1:
-        row.constant(avro_bytes(distinct[0].as_py().encode()))
+        row.add(avro_bytes(distinct[0].as_py().encode()))
     else:
         _write_text(row, formats)
 
@@ -163,21 +185,10 @@ def _present(values: pa.Array) -> BoolArray | None:
 
 def _write_tag(row: RowJoiner, present: BoolArray | None) -> None:
     """Write the branch of a union of null and something."""
-    if present is None:
-        row.constant(_VALUE)
-    else:
-        row.column(_repeated(np.where(present, np.uint8(_SET), np.uint8(0)).reshape(-1, 1)))
+    row.add(_VALUE if present is None else np.where(present, np.uint8(_SET), np.uint8(0)).reshape(-1, 1))
 
 
-def _repeated(matrix: npt.NDArray[np.uint8]) -> pa.Array:
-    """A binary array of the rows of a matrix."""
-    count, width = matrix.shape
-    offsets = np.arange(0, (count + 1) * width, width, dtype=np.int32) if width else np.zeros(count + 1, np.int32)
-    data = np.ascontiguousarray(matrix)
-    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
-
-
-def _chosen(matrix: npt.NDArray[np.uint8], present: BoolArray, prefix: bytes) -> pa.Array:
+def _chosen(matrix: ByteArray, present: BoolArray, prefix: bytes) -> pa.Array:
     """A binary array: the prefix and a row of the matrix where present, nothing elsewhere."""
     kept = matrix[present]
     data = np.empty((len(kept), len(prefix) + kept.shape[1]), np.uint8)
@@ -188,25 +199,25 @@ def _chosen(matrix: npt.NDArray[np.uint8], present: BoolArray, prefix: bytes) ->
 
 def _write_partition_value(row: RowJoiner, values: pa.Array, type_: Type) -> None:
     if values.null_count == len(values):
-        row.constant(_NULL)
+        row.add(_NULL)
         return
     present = _present(values)
     _write_tag(row, present)
     match type_:
         case PrimitiveType(kind) if kind in _VARINT_KINDS:
             integers = values.view(pa.int32() if values.type.bit_width == 32 else pa.int64())
-            row.column(varints(_numbers(pc.fill_null(integers, 0)), present=present))
+            row.add(varints(_numbers(pc.fill_null(integers, 0)), present=present))
             return
         case DecimalType(precision):
-            encoded = Encoded(matrix=_wide_decimals(values, decimal_bytes(precision)))
+            encoded: Cells = _wide_decimals(values, decimal_bytes(precision))
         case _:
             encoded = encode_values(values, type_)
-    if encoded.matrix is not None:
-        row.column(_repeated(encoded.matrix) if present is None else _chosen(encoded.matrix, present, b""))
+    if isinstance(encoded, np.ndarray):
+        row.add(encoded if present is None else _chosen(encoded, present, b""))
         return
     if not isinstance(type_, FixedType):
-        row.column(varints(_numbers(pc.binary_length(encoded.values)), present=present))
-    row.column(encoded.values)
+        row.add(varints(_numbers(pc.binary_length(encoded)), present=present))
+    row.add(encoded)
 
 
 def _wide_decimals(values: pa.Array, width: int) -> npt.NDArray[np.uint8]:
@@ -220,7 +231,7 @@ class _Map:
     """A map from field id to something, each row with the items that are known in it."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytes | pa.Array] = []
+        self._pieces: list[bytes | Cells] = []
         self._everywhere = 0
         self._masks: list[BoolArray] = []
 
@@ -230,19 +241,8 @@ class _Map:
             return
         present = self._count(values)
         if present is not None:
-            known = _numbers(pc.fill_null(values, 0))
-            self._pieces.append(varints(known, prefix=varint(field_id), present=present))
-            return
-        limits = pc.min_max(values)
-        if limits["min"] == limits["max"]:
-            self._pieces.append(varint(field_id) + varint(limits["min"].as_py()))
-        else:
-            self._pieces.append(varints(_numbers(values), prefix=varint(field_id)))
-
-    def add_everywhere(self, field_id: int, encoded: pa.Array) -> None:
-        """Add an item in every row, already encoded."""
-        self._everywhere += 1
-        self._pieces += [varint(field_id), encoded]
+            values = pc.fill_null(values, 0)
+        self._pieces.append(varints(_numbers(values), prefix=varint(field_id), present=present))
 
     def add_values(self, field_id: int, values: pa.Array, type_: Type) -> None:
         """Add an item where the bound is known."""
@@ -251,33 +251,25 @@ class _Map:
         present = self._count(values)
         encoded = encode_values(values, type_)
         key = varint(field_id)
-        if encoded.matrix is not None:
-            key += varint(encoded.matrix.shape[1])
-            if present is None:
-                self._pieces += [key, _repeated(encoded.matrix)]
-            else:
-                self._pieces.append(_chosen(encoded.matrix, present, key))
+        if isinstance(encoded, np.ndarray):
+            key += varint(encoded.shape[1])
+            self._pieces += [key, encoded] if present is None else [_chosen(encoded, present, key)]
             return
-        lengths = _numbers(pc.binary_length(encoded.values))
-        self._pieces.append(varints(lengths, prefix=key, present=present))
-        self._pieces.append(encoded.values)
+        self._pieces += [varints(_numbers(pc.binary_length(encoded)), prefix=key, present=present), encoded]
 
     def write(self, row: RowJoiner) -> None:
         """Write the map; one without items is empty, not null."""
-        row.constant(_VALUE)
-        if not self._masks:
-            row.constant(varint(self._everywhere) if self._everywhere else b"")
-        else:
+        row.add(_VALUE)
+        if self._masks:
             counts = np.full(len(self._masks[0]), self._everywhere, np.int64)
             for mask in self._masks:
                 counts += mask
-            row.column(varints(counts, present=counts > 0))
+            row.add(varints(counts, present=counts > 0))
+        elif self._everywhere:
+            row.add(varint(self._everywhere))
         for piece in self._pieces:
-            if isinstance(piece, bytes):
-                row.constant(piece)
-            else:
-                row.column(piece)
-        row.constant(EMPTY)
+            row.add(piece)
+        row.add(EMPTY)
 
     def _count(self, values: pa.Array) -> BoolArray | None:
         present = _present(values)
@@ -288,21 +280,56 @@ class _Map:
         return present
 
 
-def _write_metrics(row: RowJoiner, stats: pa.Array, leaves: tuple[LeafLayout, ...], rows: pa.Array) -> None:
-    value_counts, null_counts, nan_counts, lower, upper = (_Map() for _ in range(5))
+def _write_value_counts(row: RowJoiner, leaves: tuple[LeafLayout, ...], rows: Cells) -> None:
+    """Write the row count as every column's value count."""
+    if not leaves:
+        row.add(_VALUE + EMPTY)
+        return
+    row.add(_VALUE + varint(len(leaves)))
+    keys = [varint(leaf.field_id) for leaf in leaves]
+    if isinstance(rows, np.ndarray):
+        for key in keys:
+            row.add(key)
+            row.add(rows)
+    else:
+        row.add(_repeated(keys, rows))
+    row.add(EMPTY)
+
+
+def _repeated(keys: list[bytes], numbers: pa.Array) -> pa.Array:
+    """Every key, followed by the row's number each time: built for rows whose number is equally long at once."""
+    lengths = _numbers(pc.binary_length(numbers))
+    groups: list[pa.Array] = []
+    places: list[npt.NDArray[np.int64]] = []
+    for length in np.unique(lengths):
+        place = np.flatnonzero(lengths == length)
+        matrix = np.frombuffer(numbers.take(place).buffers()[2], np.uint8)[: len(place) * length]
+        part = RowJoiner(len(place))
+        for key in keys:
+            part.add(key)
+            part.add(matrix.reshape(len(place), length))
+        groups.append(part.join())
+        places.append(place)
+    back = np.empty(len(numbers), np.int64)
+    back[np.concatenate(places)] = np.arange(len(numbers))
+    return pa.concat_arrays(groups).take(back)
+
+
+def _write_metrics(row: RowJoiner, stats: pa.Array, leaves: tuple[LeafLayout, ...], rows: Cells) -> None:
+    _write_value_counts(row, leaves, rows)
+    null_counts, nan_counts, lower, upper = (_Map() for _ in range(4))
     for leaf in leaves:
         place = stats.type.get_field_index(leaf.member)
 
         def known(name: str, place: int = place) -> pa.Array:
             return pc.struct_field(stats, [place, _PLACE[name]])
 
-        value_counts.add_everywhere(leaf.field_id, rows)
         null_counts.add_numbers(leaf.field_id, known("null_count"))
         nans = known("nan_count")
         nan_counts.add_numbers(leaf.field_id, nans)
         lower.add_values(leaf.field_id, cut(known("lower"), leaf.type, "lower")[0], leaf.type)
         upper.add_values(leaf.field_id, cut(_above_nan(known("upper"), nans), leaf.type, "upper")[0], leaf.type)
-    for each in (value_counts, null_counts, nan_counts, lower, upper):
+    for each in (null_counts, nan_counts, lower, upper):
         each.write(row)
 
 

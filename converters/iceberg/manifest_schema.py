@@ -115,7 +115,7 @@ def avro_name(name: str) -> str:
 
 def decimal_bytes(precision: int) -> int:
     """Bytes of the fixed type that holds a decimal of this precision: the fewest that can (spec, appendix A)."""
-    return ((10**precision - 1).bit_length() + 1 + 7) // 8
+    return (int(10**precision - 1).bit_length() + 1 + 7) // 8
 
 
 def _partition_fields(partition: Iterable[tuple[PartitionField, Type]]) -> list[Json]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
-from typing import IO, Literal, cast
+from collections.abc import Mapping
+from typing import IO, cast
 
 import msgspec
 import numpy as np
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.iceberg.avro_writer import ContainerWriter
-from converters.iceberg.manifest_entries import ADDED, DELETED, EXISTING, EntryLayout, Origins, encode_entries
+from converters.iceberg.manifest_entries import ADDED, DELETED, EXISTING, EntryLayout, Origins, Status, encode_entries
 from converters.iceberg.manifest_schema import manifest_schema
 from converters.iceberg.metadata import SchemaJson, SpecJson
 from converters.iceberg.partition_order import PartitionRanks, PartitionSummary
@@ -32,9 +31,11 @@ MANIFEST_BYTES = 8 * 2**20
 WINDOW_BYTES = 8 * MANIFEST_BYTES
 """Entries that are held, uncompressed, to be ordered by partition."""
 
-_CELLS_PER_SLICE = 200_000
+_CELLS_PER_SLICE = 50_000
 _MEMORY_BYTES = 32 * 2**20
-_STATUSES = (ADDED, EXISTING, DELETED)
+_STATUSES: tuple[Status, ...] = (ADDED, EXISTING, DELETED)
+
+IntArray = npt.NDArray[np.int64]
 
 
 class WrittenManifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,13 +69,24 @@ class Totals(msgspec.Struct):
 
 
 class _Chunk(msgspec.Struct, frozen=True):
-    """Some entries of a window, and what must be known of them when they are cut into manifests."""
+    """Some entries of a window, in the order of their partitions, and what must be known of them."""
 
     entries: pa.Array
     partition: pa.Table
-    status: npt.NDArray[np.int8]
-    rows: npt.NDArray[np.int64]
-    sequence: npt.NDArray[np.int64]
+    status: Status
+    rows: IntArray
+    sequence: IntArray
+
+    def part(self, place: slice) -> _Chunk:
+        """Some of them."""
+        length = place.stop - place.start
+        return _Chunk(
+            self.entries.slice(place.start, length),
+            self.partition.slice(place.start, length),
+            self.status,
+            self.rows[place],
+            self.sequence[place],
+        )
 
 
 class ManifestWriter:
@@ -108,9 +120,7 @@ class ManifestWriter:
         self.manifests: list[WrittenManifest] = []
         self.totals = {status: Totals() for status in _STATUSES}
 
-    def add(
-        self, batch: pa.RecordBatch, spec_id: int, status: Literal[0, 1, 2], origins: Origins | None = None
-    ) -> None:
+    def add(self, batch: pa.RecordBatch, spec_id: int, status: Status, origins: Origins | None = None) -> None:
         """Take files of one spec and one status; ``origins`` as for ``encode_entries``."""
         layout = self._layouts[spec_id]
         step = max(1, _CELLS_PER_SLICE // max(1, len(layout.leaves)))
@@ -133,7 +143,7 @@ class ManifestWriter:
 
     def changed_partitions(self) -> int:
         """How many partitions entries were added to or deleted from."""
-        return sum(_distinct(tables) for tables in self._changed.values())
+        return sum(max(1, _distinct(tables).num_rows) for tables in self._changed.values())
 
     def data(self, manifest: WrittenManifest) -> bytes:
         """The bytes of a finished manifest."""
@@ -144,72 +154,65 @@ class ManifestWriter:
         """Drop the spool."""
         self._spool.close()
 
-    def _chunk(
-        self, batch: pa.RecordBatch, layout: EntryLayout, status: Literal[0, 1, 2], origins: Origins | None
-    ) -> _Chunk:
+    def _chunk(self, batch: pa.RecordBatch, layout: EntryLayout, status: Status, origins: Origins | None) -> _Chunk:
         entries = encode_entries(batch, layout, status, self._snapshot_id, origins)
-        partition = batch.column("partition")
-        columns = {m.member: pc.struct_field(partition, [m.member]) for m in layout.partition}
+        values = batch.column("partition")
+        partition = pa.table({m.member: pc.struct_field(values, [m.member]) for m in layout.partition})
         sequence = (
             np.full(len(batch), self._sequence_number, np.int64)
             if origins is None
-            else origins.sequence_number.to_numpy(zero_copy_only=False)
+            else _integers(origins.sequence_number)
         )
-        rows = batch.column("row_count").to_numpy(zero_copy_only=False)
-        return _Chunk(entries, pa.table(columns), np.full(len(batch), status, np.int8), rows, sequence)
+        rows = _integers(batch.column("row_count"))
+        order = PartitionRanks(partition, [member.type for member in layout.partition]).order()
+        if order is not None:
+            entries, partition, sequence, rows = (
+                entries.take(order),
+                partition.take(order),
+                sequence[order],
+                rows[order],
+            )
+        return _Chunk(entries, partition, status, rows, sequence)
 
     def _flush(self, spec_id: int, *, deleted: bool) -> None:
         chunks = self._windows.pop((spec_id, deleted))
-        if not chunks:
-            return
         layout = self._layouts[spec_id]
-        entries = pa.concat_arrays([chunk.entries for chunk in chunks])
         partition = pa.concat_tables([chunk.partition for chunk in chunks])
-        status = np.concatenate([chunk.status for chunk in chunks])
-        rows = np.concatenate([chunk.rows for chunk in chunks])
-        sequence = np.concatenate([chunk.sequence for chunk in chunks])
         ranks = PartitionRanks(partition, [member.type for member in layout.partition])
-        if layout.partition:
-            changed = status != EXISTING
-            self._changed.setdefault(spec_id, []).append(_first_of_each(partition.filter(pa.array(changed))))
-        elif (status != EXISTING).any():
-            self._changed.setdefault(spec_id, [])
         order = ranks.order()
-        if order is not None:
-            entries = entries.take(pa.array(order))
-            ranks, status, rows, sequence = ranks.take(order), status[order], rows[order], sequence[order]
-        for start, end in _cuts(entries):
-            part = slice(start, end)
-            self._write(
-                spec_id,
-                entries[part.start : part.stop],
-                status[part],
-                rows[part],
-                sequence[part],
-                ranks.summaries(part),
-            )
+        # Every chunk is in order, so what a manifest takes of it is a slice: rows are copied no second time.
+        numbers = _numbered(np.concatenate([_lengths(chunk.entries) for chunk in chunks]), order)
+        starts = np.cumsum([0, *(len(chunk.entries) for chunk in chunks)])
+        for number in range(int(numbers.max()) + 1):
+            parts: list[_Chunk] = []
+            for chunk, start in zip(chunks, starts, strict=False):
+                edges = np.searchsorted(numbers[start : start + len(chunk.entries)], [number, number + 1])
+                if edges[0] < edges[1]:
+                    parts.append(chunk.part(slice(*edges)))
+            self._write(spec_id, parts, ranks.summaries(numbers == number))
+        changed = [chunk.partition for chunk in chunks if chunk.status != EXISTING]
+        if changed:
+            self._changed.setdefault(spec_id, []).append(_distinct(changed))
 
-    def _write(
-        self,
-        spec_id: int,
-        entries: pa.Array,
-        status: npt.NDArray[np.int8],
-        rows: npt.NDArray[np.int64],
-        sequence: npt.NDArray[np.int64],
-        partitions: tuple[PartitionSummary, ...],
-    ) -> None:
+    def _write(self, spec_id: int, parts: list[_Chunk], partitions: tuple[PartitionSummary, ...]) -> None:
         start = self._spool.seek(0, 2)
         container = ContainerWriter(self._spool, self._header(spec_id))
-        container.write(entries)
-        live = sequence[status != DELETED]
+        files, rows = dict.fromkeys(_STATUSES, 0), dict.fromkeys(_STATUSES, 0)
+        lowest: list[int] = []
+        for part in parts:
+            container.write(part.entries)
+            files[part.status] += len(part.entries)
+            rows[part.status] += int(part.rows.sum())
+            if part.status != DELETED:
+                lowest.append(int(part.sequence.min()))
         self.manifests.append(
             WrittenManifest(
                 start=start,
                 length=container.size,
                 spec_id=spec_id,
-                files={each: int((status == each).sum()) for each in _STATUSES},
-                rows={each: int(rows[status == each].sum()) for each in _STATUSES},
-                min_sequence_number=int(live.min()) if len(live) else self._sequence_number,
+                files=files,
+                rows=rows,
+                min_sequence_number=min(lowest, default=self._sequence_number),
                 partitions=partitions,
             )
         )
@@ -237,21 +240,30 @@ def _sliced(origins: Origins, start: int, length: int) -> Origins:
     )
 
 
-def _cuts(entries: pa.Array) -> Iterator[tuple[int, int]]:
-    """Cut into parts of about ``MANIFEST_BYTES``, all of about the same size."""
-    offsets = np.frombuffer(entries.buffers()[1], np.int32)[entries.offset : entries.offset + len(entries) + 1]
-    total = int(offsets[-1]) - int(offsets[0])
-    parts = max(1, round(total / MANIFEST_BYTES))
-    wanted = [int(offsets[0]) + total * part // parts for part in range(1, parts)]
-    edges = [0, *(int(edge) for edge in np.searchsorted(offsets[:-1], wanted)), len(entries)]
-    for start, end in pairwise(edges):
-        if end > start:
-            yield start, end
+def _integers(values: pa.Array) -> IntArray:
+    found: IntArray = values.to_numpy(zero_copy_only=False)
+    return found
 
 
-def _first_of_each(partition: pa.Table) -> pa.Table:
-    return partition.group_by(partition.column_names).aggregate([])
+def _lengths(entries: pa.Array) -> IntArray:
+    return _integers(pc.binary_length(entries)).astype(np.int64)
 
 
-def _distinct(tables: list[pa.Table]) -> int:
-    return _first_of_each(pa.concat_tables(tables)).num_rows if tables else 1
+def _numbered(lengths: IntArray, order: IntArray | None) -> IntArray:
+    """Which manifest each entry goes to: parts of about ``MANIFEST_BYTES``, all about as large, in this order."""
+    ends = np.cumsum(lengths if order is None else lengths[order])
+    parts = max(1, round(int(ends[-1]) / MANIFEST_BYTES))
+    numbers = np.minimum((ends - 1) * parts // int(ends[-1]), parts - 1)
+    _, numbers = np.unique(numbers, return_inverse=True)
+    if order is None:
+        return numbers
+    placed = np.empty_like(numbers)
+    placed[order] = numbers
+    return placed
+
+
+def _distinct(tables: list[pa.Table]) -> pa.Table:
+    found = pa.concat_tables(tables)
+    if not found.num_columns:
+        return found.slice(0, 1)
+    return found.group_by(found.column_names).aggregate([])

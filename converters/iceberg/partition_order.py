@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.iceberg.bounds_encoding import Encoded, encode_values
+from converters.iceberg.avro_writer import Cells
+from converters.iceberg.bounds_encoding import encode_values
 from converters.model.types import Type
 
 __all__ = ["PartitionRanks", "PartitionSummary"]
@@ -40,8 +41,8 @@ class _Column(msgspec.Struct, frozen=True):
 
     ranks: RankArray
     nan_rank: int
-    lower: Encoded
-    upper: Encoded
+    lower: Cells
+    upper: Cells
 
 
 class PartitionRanks:
@@ -60,17 +61,9 @@ class PartitionRanks:
         in_order = bool((order[1:] > order[:-1]).all())
         return None if in_order else order
 
-    def take(self, order: npt.NDArray[np.int64]) -> PartitionRanks:
-        """The same files in another order."""
-        taken = PartitionRanks(pa.table({}), ())
-        taken._columns = [
-            msgspec.structs.replace(column, ranks=column.ranks[order]) for column in self._columns
-        ]
-        return taken
-
-    def summaries(self, part: slice) -> tuple[PartitionSummary, ...]:
-        """Summarise a run of files, at least one."""
-        return tuple(_summary(column, column.ranks[part]) for column in self._columns)
+    def summaries(self, chosen: npt.NDArray[np.bool_]) -> tuple[PartitionSummary, ...]:
+        """Summarise some of the files, at least one."""
+        return tuple(_summary(column, column.ranks[chosen]) for column in self._columns)
 
 
 def _ranked(values: pa.ChunkedArray, type_: Type) -> _Column:
@@ -102,9 +95,5 @@ def _summary(column: _Column, ranks: RankArray) -> PartitionSummary:
     )
 
 
-def _value(encoded: Encoded, place: int) -> bytes:
-    if encoded.matrix is not None:
-        return encoded.matrix[place].tobytes()
-    assert encoded.values is not None
-    value: bytes = encoded.values[place].as_py()
-    return value
+def _value(encoded: Cells, place: int) -> bytes:
+    return encoded[place].tobytes() if isinstance(encoded, np.ndarray) else bytes(encoded[place].as_py())
