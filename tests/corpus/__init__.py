@@ -1,0 +1,141 @@
+"""Delta and Iceberg tables as real writers leave them, with the rows that are in them.
+
+``cases.json`` lists them; ``tables.tar.zst`` holds each table and, for some, what it was after each of its commits.
+"""
+
+import dataclasses
+import functools
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import zstandard
+
+from tests.corpus.relocate import relocate_iceberg
+from tests.readers import Format, Reader, canonical_rows, digest, read
+
+HERE = Path(__file__).parent
+WRITTEN_AT = "/corpus"  # the root that the tables were written under
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a table holds: the number of rows, the digest of its canonical rows, and its columns."""
+
+    rows: int
+    sha256: str
+    schema: tuple[tuple[str, str], ...]
+    note: str = ""
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> "Contents":
+        """Take it from ``cases.json``."""
+        schema = tuple((name, kind) for name, kind in said["schema"])
+        return cls(said["rows"], said["sha256"], schema, said.get("note", ""))
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One table of the corpus."""
+
+    name: str
+    writer: str
+    notes: str
+    contents: Contents
+    stages: tuple[Contents, ...] = ()
+    reader: Reader = "spark"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def format(self) -> Format:
+        """Return the table's format."""
+        return "delta" if self.name.startswith("delta/") else "iceberg"
+
+    def at(self, stage: int | None) -> Contents:
+        """Return what the table held after its nth commit (from 1), or holds at last."""
+        return self.contents if stage is None else self.stages[stage - 1]
+
+
+def _case(name: str, said: dict[str, Any]) -> Case:
+    return Case(
+        name,
+        said["writer"],
+        said["notes"],
+        Contents.of(said),
+        tuple(Contents.of(stage) for stage in said.get("stages", [])),
+        said.get("reader", "spark"),
+    )
+
+
+@functools.cache
+def _all() -> dict[str, Case]:
+    listed = json.loads((HERE / "cases.json").read_text(encoding="utf-8"))
+    return {name: _case(name, said) for name, said in listed.items()}
+
+
+def cases(table_format: Literal["delta", "iceberg"] | None = None) -> list[Case]:
+    """Return the cases, of one format or of all."""
+    return [case for case in _all().values() if table_format in (None, case.format)]
+
+
+def case(name: str) -> Case:
+    """Return a case by its name, as ``delta/simple``."""
+    return _all()[name]
+
+
+class Corpus:
+    """The tables, unpacked under a folder of this test session."""
+
+    def __init__(self, folder: Path) -> None:
+        self._pristine = folder / "pristine"
+        self._shared = folder / "shared"
+        self._rows: dict[tuple[str, int | None], pa.Table] = {}
+        packed = (HERE / "tables.tar.zst").read_bytes()
+        with tarfile.open(fileobj=io.BytesIO(zstandard.decompress(packed))) as archive:
+            archive.extractall(self._pristine, filter="data")
+
+    def copy(self, wanted: Case | str, root: Path, stage: int | None = None) -> Path:
+        """Put a table under `root`, to be done with as one likes, and return where it is.
+
+        A stage is put where the table is: a later one takes the place of an earlier one, as if it had been written to.
+        """
+        wanted = case(wanted) if isinstance(wanted, str) else wanted
+        source = self._pristine / wanted.name
+        if stage is not None:
+            source = self._pristine / "stages" / wanted.name / f"stage{stage}"
+        place = root.absolute() / wanted.name
+        _replace(source, place)
+        if wanted.format == "iceberg":
+            outside = Path("iceberg_ext") / place.name
+            if (self._pristine / outside).exists():
+                _replace(self._pristine / outside, root.absolute() / outside)
+            relocate_iceberg(place, WRITTEN_AT, str(root.absolute()))
+        return place
+
+    def path(self, wanted: Case | str, stage: int | None = None) -> Path:
+        """Return a table that is only to be read, by this and by other tests."""
+        wanted = case(wanted) if isinstance(wanted, str) else wanted
+        root = self._shared / ("last" if stage is None else f"stage{stage}")
+        place = root / wanted.name
+        return place if place.exists() else self.copy(wanted, root, stage)
+
+    def rows(self, wanted: Case | str, stage: int | None = None) -> pa.Table:
+        """Return a table's rows as its writer's own reader sees them; they are what the corpus says they are."""
+        wanted = case(wanted) if isinstance(wanted, str) else wanted
+        if (wanted.name, stage) not in self._rows:
+            rows = read(wanted.format, self.path(wanted, stage), wanted.reader)
+            if digest(canonical_rows(rows)) != wanted.at(stage).sha256:
+                raise AssertionError(f"{wanted} is not what it was when the corpus was made")
+            self._rows[wanted.name, stage] = rows
+        return self._rows[wanted.name, stage]
+
+
+def _replace(source: Path, place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(source, place)
