@@ -22,7 +22,7 @@ from converters.iceberg.schema import narrow_types, schema_from_json, schema_tex
 from converters.iceberg.statistics import leaf_statistics
 from converters.model.data_file import data_file_batch, data_file_schema, rows_per_batch
 from converters.model.partition import PartitionSpec
-from converters.model.snapshot import Snapshot, Table
+from converters.model.snapshot import FieldIds, Snapshot, Table
 from converters.storage.base import Storage
 from converters.storage.location import canonical_all
 from converters.sync.state import SOURCE_KEY, XTABLE_KEY
@@ -30,6 +30,7 @@ from converters.sync.state import SOURCE_KEY, XTABLE_KEY
 __all__ = ["IcebergSource", "IcebergSourceOptions"]
 
 _NO_VERSION = "0"
+_FOOTERS_AT_ONCE = 4096
 _CONVERTER_KEYS = (XTABLE_KEY, SOURCE_KEY, "delta-version")
 """Properties of tables whose bounds come from another format's, which may be wider than the values."""
 
@@ -76,6 +77,7 @@ class IcebergSource:
         self._location = location
         self._options = options
         self._view: _View | None = None
+        self._known_field_ids: tuple[_View, FieldIds] | None = None
 
     @classmethod
     def is_table(cls, storage: Storage, location: str) -> bool:
@@ -106,7 +108,7 @@ class IcebergSource:
             default_spec_id=metadata.default_spec_id,
             properties=metadata.properties,
             names_are_stable=stable,
-            field_ids="unknown" if has_name_mapping(metadata) else "all",
+            field_ids=self._field_ids(view, stable=stable),
             feature_names=tuple(_feature_names(metadata, view.manifests)),
             promotions=promotions(metadata, schema),
         )
@@ -139,6 +141,33 @@ class IcebergSource:
             return known
         self._view = self._viewed(loaded, *self._asked(loaded.metadata))
         return self._view
+
+    def _field_ids(self, view: _View, *, stable: bool) -> FieldIds:
+        """Whether the data files have field ids: Iceberg's writers write them, other files need a name mapping.
+
+        Where there is one, only the files themselves tell, and are asked if it matters.
+        """
+        if not has_name_mapping(view.loaded.metadata):
+            return "all"
+        if stable:
+            return "unknown"
+        if self._known_field_ids is None or self._known_field_ids[0] is not view:
+            self._known_field_ids = (view, self._field_ids_of_files(view))
+        return self._known_field_ids[1]
+
+    def _field_ids_of_files(self, view: _View) -> FieldIds:
+        from converters.parquet.footers import field_id_presence  # noqa: PLC0415 - heavy and rarely needed
+
+        found: set[FieldIds] = set()
+        data = [each for each in view.manifests if each.content == DATA]
+        for entries in read_entries(self._storage, data, _FOOTERS_AT_ONCE, statistics=False):
+            parquet = entries.table.filter(pc.equal(pc.utf8_upper(entries.table.column(FORMAT)), "PARQUET"))
+            paths = canonical_all(parquet.column(PATH).cast(pa.string()).combine_chunks())
+            self._storage.roots.check_all(paths)
+            found.add(field_id_presence(self._storage, paths.to_pylist(), parquet.column(SIZE).to_pylist()))
+            if len(found) > 1 or "unknown" in found:
+                return "unknown"
+        return found.pop() if found else "unknown"
 
     def _asked(self, metadata: TableMetadata) -> tuple[SnapshotJson | None, int]:
         """The snapshot that the options ask for, and the schema to read it with.

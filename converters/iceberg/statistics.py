@@ -45,9 +45,7 @@ class _IdMap:
     """A column of maps from field id to value, written as lists of pairs."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
-        lists = column.combine_chunks()
-        if isinstance(lists, pa.ChunkedArray):
-            lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], column.type)
+        lists = column.chunk(0)
         self._rows = len(lists)
         lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
         pairs = lists.flatten()
