@@ -1,0 +1,185 @@
+"""``add`` and ``remove`` actions of a batch of files, as lines of a commit and as columns of a checkpoint.
+
+Delta protocol, "Add File and Remove File".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.delta.json_text import as_nested, as_plain, escaped, json_string
+
+__all__ = ["ADD_TYPE", "REMOVE_TYPE", "Adds", "Removes"]
+
+_TEXTS = pa.map_(pa.string(), pa.string())
+
+ADD_TYPE = pa.struct(
+    [
+        pa.field("path", pa.string()),
+        pa.field("partitionValues", _TEXTS),
+        pa.field("size", pa.int64()),
+        pa.field("modificationTime", pa.int64()),
+        pa.field("dataChange", pa.bool_()),
+        pa.field("stats", pa.string()),
+    ]
+)
+"""``add`` in a checkpoint."""
+
+REMOVE_TYPE = pa.struct(
+    [
+        pa.field("path", pa.string()),
+        pa.field("deletionTimestamp", pa.int64()),
+        pa.field("dataChange", pa.bool_()),
+        pa.field("extendedFileMetadata", pa.bool_()),
+        pa.field("partitionValues", _TEXTS),
+        pa.field("size", pa.int64()),
+    ]
+)
+"""``remove`` in a checkpoint."""
+
+
+class Adds(msgspec.Struct, frozen=True):
+    """Files to be listed, a row each.
+
+    Attributes:
+        path: As in the log.
+        partition_values: Texts by the partition columns' names inside the files, in the table's order.
+        size: Bytes.
+        modified_at: Milliseconds since the epoch, never null.
+        stats: Statistics with the stand-ins of ``json_text``.
+    """
+
+    path: pa.Array
+    partition_values: Mapping[str, pa.Array]
+    size: pa.Array
+    modified_at: pa.Array
+    stats: pa.Array
+
+    def filter(self, rows: pa.Array) -> Adds:
+        """The rows for which ``rows`` is true."""
+        return Adds(
+            self.path.filter(rows),
+            {name: texts.filter(rows) for name, texts in self.partition_values.items()},
+            self.size.filter(rows),
+            self.modified_at.filter(rows),
+            self.stats.filter(rows),
+        )
+
+    def lines(self) -> bytes:
+        """The actions as lines of a commit."""
+        if not len(self.path):
+            return b""
+        joined = pc.binary_join_element_wise(
+            '{"add":{"path":"',
+            escaped(self.path),
+            '","partitionValues":{',
+            *_partition_parts(self.partition_values),
+            '},"size":',
+            self.size.cast(pa.string()),
+            ',"modificationTime":',
+            self.modified_at.cast(pa.string()),
+            ',"dataChange":true,"stats":"',
+            self.stats,
+            '"}}\n',
+            "",
+        )
+        return as_nested(_bytes(joined))
+
+    def checkpoint_column(self) -> pa.StructArray:
+        """The actions as a checkpoint has them: ``dataChange`` is false there."""
+        rows = len(self.path)
+        return pa.StructArray.from_arrays(
+            [
+                self.path,
+                _texts_map(self.partition_values, rows),
+                self.size,
+                self.modified_at,
+                pa.repeat(pa.scalar(value=False), rows),
+                as_plain(self.stats),
+            ],
+            fields=list(ADD_TYPE),
+        )
+
+
+class Removes(msgspec.Struct, frozen=True):
+    """Files no longer listed, a row each.
+
+    Attributes:
+        path: Exactly as in the log.
+        partition_values: A column of maps, as in the log; null where the log has none.
+        size: Bytes.
+        at: When, milliseconds since the epoch.
+    """
+
+    path: pa.Array
+    partition_values: pa.Array
+    size: pa.Array
+    at: int
+
+    def lines(self) -> bytes:
+        """The actions as lines of a commit."""
+        if not len(self.path):
+            return b""
+        values = pa.array(
+            [msgspec.json.encode(dict(each or ())).decode() for each in self.partition_values.to_pylist()], pa.string()
+        )
+        joined = pc.binary_join_element_wise(
+            '{"remove":{"path":"',
+            escaped(self.path),
+            f'","deletionTimestamp":{self.at},"dataChange":true,"extendedFileMetadata":true,"partitionValues":',
+            values,
+            ',"size":',
+            self.size.cast(pa.string()),
+            "}}\n",
+            "",
+        )
+        return _bytes(joined)
+
+    def checkpoint_column(self) -> pa.StructArray:
+        """The actions as a checkpoint has them."""
+        rows = len(self.path)
+        return pa.StructArray.from_arrays(
+            [
+                self.path,
+                pa.repeat(pa.scalar(self.at), rows),
+                pa.repeat(pa.scalar(value=False), rows),
+                pa.repeat(pa.scalar(value=True), rows),
+                self.partition_values.cast(_TEXTS),
+                self.size,
+            ],
+            fields=list(REMOVE_TYPE),
+        )
+
+
+def _partition_parts(partition_values: Mapping[str, pa.Array]) -> list[pa.Array | str]:
+    parts: list[pa.Array | str] = []
+    for number, (name, texts) in enumerate(partition_values.items()):
+        parts.append(("," if number else "") + json_string(name) + ":")
+        quoted = pc.binary_join_element_wise('"', escaped(texts), '"', "")
+        parts.append(pc.fill_null(quoted, "null"))
+    return parts
+
+
+def _texts_map(partition_values: Mapping[str, pa.Array], rows: int) -> pa.MapArray:
+    columns = list(partition_values.values())
+    width = len(columns)
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
+    if not width:
+        return pa.MapArray.from_arrays(offsets, pa.array([], pa.string()), pa.array([], pa.string()))
+    keys = pa.array(list(partition_values), pa.string()).take(pa.array(np.tile(np.arange(width), rows)))
+    # Column after column becomes row after row.
+    order = np.arange(rows * width).reshape(width, rows).T.ravel()
+    items = pa.concat_arrays(columns).take(pa.array(order))
+    return pa.MapArray.from_arrays(offsets, keys, items)
+
+
+def _bytes(texts: pa.Array) -> bytes:
+    """All texts of a column, one after the other."""
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return bytes(memoryview(data)[bounds[0] : bounds[-1]])
