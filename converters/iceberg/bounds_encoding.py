@@ -50,7 +50,7 @@ _SURROGATES = range(0xD800, 0xE000)
 def encode_values(values: pa.Array, type_: Type) -> Cells:
     """Serialise a column of values of one primitive type, bounds already cut (see ``cut``).
 
-    What stands where the column is null means nothing.
+    Where the column is null, a binary array has an empty value; what a matrix has there means nothing.
     """
     match type_:
         case DecimalType():
@@ -91,8 +91,10 @@ def _decimals(values: pa.Array) -> pa.Array:
     if rows == 0:
         return pa.array([], pa.binary())
     halves = np.frombuffer(values.buffers()[1], "<i8").reshape(-1, 2)[values.offset : values.offset + rows]
+    present = None
     if values.null_count:  # what lies under a null may be anything
-        halves = np.where(values.is_valid().to_numpy(zero_copy_only=False)[:, None], halves, 0)
+        present = values.is_valid().to_numpy(zero_copy_only=False)
+        halves = np.where(present[:, None], halves, 0)
     low, high = halves[:, 0], halves[:, 1]
     if bool((high == low >> 63).all()):
         digits = low.astype(">i8").view(np.uint8).reshape(rows, 8)
@@ -110,6 +112,8 @@ def _decimals(values: pa.Array) -> pa.Array:
         if not still.any():
             break
         spare += still
+    if present is not None:
+        spare[~present] = width
     data = digits[np.arange(width) >= spare[:, None]]
     return binary_from_lengths(np.int32(width) - spare, data)
 
