@@ -52,7 +52,8 @@ bench: $(STAMPS)/demo  ## Measure speed and memory
 # One stamp for each lock file: what has not changed is not installed again.
 $(STAMPS)/venv: requirements/build.txt
 	@if [ -z '$(PYTHON)' ]; then echo 'Tablecast needs Python 3.11 or later: make PYTHON=/path/to/python3' >&2; exit 1; fi
-	@$(PYTHON) -c 'import ensurepip, venv' || \
+	@$(PYTHON) -c ''
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo 'This Python has no venv module (on Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	@if [ ! -x $(BIN)/python ]; then echo 'Making $(VENV)'; $(PYTHON) -m venv $(VENV); fi
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt

@@ -45,7 +45,7 @@ def spark_counts(
         f"SELECT {place} AS place, count(*) AS kept FROM filtered WHERE {predicate.sql('spark')}"
         for place, predicate in enumerate(predicates)
     )
-    counts = dict(spark.session().sql(query).collect())
+    counts: dict[int, int] = dict(spark.session().sql(query).collect())
     return [counts[place] for place in range(len(predicates))]
 
 
@@ -63,7 +63,7 @@ def duckdb_counts(
         f"SELECT {place} AS place, count(*) AS kept FROM {scan} WHERE {predicate.sql('duckdb')}"
         for place, predicate in enumerate(predicates)
     )
-    counts = dict(connection.execute(query).fetchall())
+    counts: dict[int, int] = dict(connection.execute(query).fetchall())
     return [counts[place] for place in range(len(predicates))]
 
 

@@ -102,17 +102,17 @@ class Predicate:
 
     def iceberg(self) -> ice.BooleanExpression:
         """Write it for pyiceberg."""
-        name = self.column.name
+        name, term = self.column.name, ice.Reference(self.column.name)
         match self.operator:
             case "IS NULL":
-                return ice.IsNull(name)
+                return ice.IsNull(term=term)
             case "IS NOT NULL":
-                return ice.NotNull(name)
+                return ice.NotNull(term=term)
             case "IS NAN":
-                return ice.IsNaN(name)
+                return ice.IsNaN(term=term)
         made = {">=": ice.GreaterThanOrEqual, "<=": ice.LessThanOrEqual, "=": ice.EqualTo}[self.operator]
         comparison = made(name, python_value(self.value, self.column.type))
-        return ice.And(comparison, ice.NotNaN(name)) if self.column.has_nan else comparison
+        return ice.And(comparison, ice.NotNaN(term=term)) if self.column.has_nan else comparison
 
     def polars(self) -> pl.Expr:
         """Write it for polars."""

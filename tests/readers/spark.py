@@ -53,9 +53,14 @@ def _java_options(work: Path) -> str:
     return " ".join(options)
 
 
+def java(session: SparkSession) -> Any:
+    """Return the session's Java, whose classes are found by their names."""
+    return session.sparkContext._jvm
+
+
 def _warm_column_defaults(session: SparkSession) -> None:
     """Make Spark's analyzer of column defaults here, on the driver: in a task it finds no session and fails."""
-    jvm = session.sparkContext._jvm  # type: ignore[attr-defined]
+    jvm = java(session)
     schema = jvm.org.apache.spark.sql.types.DataType.fromJson(
         '{"type":"struct","fields":[{"name":"v","type":"string","nullable":true,'
         '"metadata":{"CURRENT_DEFAULT":"\'x\'","EXISTS_DEFAULT":"\'x\'"}}]}'
@@ -115,7 +120,7 @@ def session() -> SparkSession:
         "spark.sql.catalog.ice.cache-enabled": "false",
         **corrected,  # dates before 1582 and timestamps before 1900 as they are
     }
-    pyspark.rdd._create_local_socket = _local_socket
+    setattr(pyspark.rdd, "_create_local_socket", _local_socket)  # noqa: B010 - its type says too little
     builder = SparkSession.builder
     for key, value in conf.items():
         builder = builder.config(key, value)
@@ -129,7 +134,7 @@ def stop() -> None:
     """End the session and its Java process, if there is one."""
     if session.cache_info().currsize:
         made = session()
-        gateway = made.sparkContext._gateway  # type: ignore[attr-defined]
+        gateway: Any = made.sparkContext._gateway
         made.stop()
         gateway.shutdown()
         gateway.proc.stdin.close()  # what the Java process waits for to end
@@ -147,7 +152,6 @@ def load(table_format: str, location: str, **options: str) -> DataFrame:
         log = sorted(Path(location, "_delta_log").iterdir())
         state = tuple((file.name, file.stat().st_ino, file.stat().st_mtime_ns) for file in log)
         if _seen.get(location, state) != state:
-            jvm = made.sparkContext._jvm  # type: ignore[attr-defined]
-            jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+            java(made).org.apache.spark.sql.delta.DeltaLog.clearCache()
         _seen[location] = state
     return made.read.format(table_format).options(**options).load(location)

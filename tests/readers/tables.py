@@ -168,7 +168,7 @@ def _spark(
 
 def spark_rows(frame: DataFrame) -> pa.Table:
     """Collect what a Spark frame holds."""
-    batches = frame._collect_as_arrow()  # type: ignore[operator]
+    batches = frame._collect_as_arrow()
     return pa.Table.from_batches(batches) if batches else to_arrow_schema(frame.schema).empty_table()
 
 
@@ -285,7 +285,9 @@ def _deltalake(
 ) -> pa.Table:
     if table_format != "delta":
         raise ValueError(f"delta-rs does not read {table_format}")
-    table = DeltaTable(location, version=version, storage_options=_s3_options(store) or None)
+    table = DeltaTable(
+        location, version=None if version is None else int(version), storage_options=_s3_options(store) or None
+    )
     query = "SELECT * FROM t" + (f" WHERE {where.sql('datafusion')}" if where is not None else "")
     return pa.table(QueryBuilder().register("t", table).execute(query).read_all())
 
