@@ -38,6 +38,7 @@ _RANGES = {"byte": 2**7, "short": 2**15, "int": 2**31, "long": 2**63}
 _SECOND = 1_000_000
 _MILLISECOND = 1_000
 _LAST_INSTANT = 2**63 - 1
+_LAST_DAY = 2**31 - 1
 
 
 def column_kind(type_: Type) -> ColumnKind:
@@ -87,7 +88,7 @@ def bounds_of(kind: ColumnKind, type_: Type, lower: pa.Array, upper: pa.Array) -
             exact = _known(lower, upper)
         case _:
             exact = pa.repeat(pa.scalar(value=False), len(lower))
-    crossed = pc.fill_null(pc.greater(lower, upper), fill_value=False)
+    crossed = pc.greater(lower, upper)
     if pc.any(crossed).as_py():
         lower, upper = _unless(crossed, lower), _unless(crossed, upper)
     return {"lower": lower, "upper": upper, "exact": exact}
@@ -98,15 +99,20 @@ def _known(lower: pa.Array, upper: pa.Array) -> pa.Array:
 
 
 def _unless(condition: pa.Array, values: pa.Array) -> pa.Array:
-    return pc.if_else(condition, pa.scalar(None, values.type), values)
+    return pc.if_else(pc.fill_null(condition, fill_value=False), pa.scalar(None, values.type), values)
+
+
+def _within(values: pa.Array, integers: pa.Array, least: int, most: int) -> pa.Array:
+    """The values whose integers lie in a range, ends included; the others become null."""
+    extremes = pc.min_max(integers).as_py()
+    if extremes["min"] is None or (extremes["min"] >= least and extremes["max"] <= most):
+        return values
+    return _unless(pc.or_(pc.less(integers, least), pc.greater(integers, most)), values)
 
 
 def _integer(values: pa.Array, name: str) -> pa.Array:
     limit = _RANGES[name]
-    if name == "long":
-        return values
-    outside = pc.or_(pc.less(values, -limit), pc.greater_equal(values, limit))
-    return _unless(pc.fill_null(outside, fill_value=False), values)
+    return values if name == "long" else _within(values, values, -limit, limit - 1)
 
 
 def _floating(lower: pa.Array, upper: pa.Array, *, single: bool) -> tuple[pa.Array, pa.Array, pa.Array]:
@@ -162,14 +168,13 @@ def _shifted(unscaled: pa.Array, target: pa.Decimal128Type) -> pa.Array:
 
 
 def _finite_dates(values: pa.Array) -> pa.Array:
-    days = values.cast(pa.int32())
-    endless = pc.greater_equal(pc.abs(days.cast(pa.int64())), 2**31 - 1)
-    return _unless(pc.fill_null(endless, fill_value=False), values)
+    """Without the days that stand for plus and minus infinity."""
+    return _within(values, values.cast(pa.int32()), -_LAST_DAY + 1, _LAST_DAY - 1)
 
 
 def _finite_instants(values: pa.Array) -> pa.Array:
-    endless = pc.or_(pc.equal(values, _LAST_INSTANT), pc.less_equal(values, -_LAST_INSTANT))
-    return _unless(pc.fill_null(endless, fill_value=False), values)
+    """Without the times that stand for plus and minus infinity."""
+    return _within(values, values, -_LAST_INSTANT + 1, _LAST_INSTANT - 1)
 
 
 def _completed(values: pa.Array) -> pa.Array:

@@ -1,4 +1,7 @@
-"""Reading checkpoints: classic, multi-part and v2, in Parquet or JSON, with sidecars (Delta protocol, "Checkpoints")."""
+"""Reading checkpoints: classic, multi-part and v2, in Parquet or JSON, with sidecars.
+
+Delta protocol, "Checkpoints".
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from converters.delta.commit import CommitReader, file_actions, lines_with
+from converters.delta.commit import CommitReader, file_actions, file_columns, lines_with
 from converters.delta.log import Checkpoint
 from converters.errors import CorruptTable, ObjectNotFound
-from converters.storage.base import ObjectMeta, Storage
+from converters.storage.base import Storage
 from converters.storage.location import is_absolute, join, parent, unquoted
 
 if TYPE_CHECKING:
@@ -173,7 +176,7 @@ def _adds(parquet: pq.ParquetFile, path: str, *, content: bool) -> Iterator[pa.T
                 _check_empty(found.filter(pc.invert(live)), path)
             found = found.filter(live)
         if len(found):
-            yield _add_table(found, wanted, path)
+            yield _add_table(found, path)
 
 
 def _check_empty(without_path: pa.StructArray, path: str) -> None:
@@ -183,36 +186,12 @@ def _check_empty(without_path: pa.StructArray, path: str) -> None:
         raise CorruptTable(msg)
 
 
-def _add_table(add: pa.StructArray, members: list[str], path: str) -> pa.Table:
-    columns = {each: pc.struct_field(add, each) for each in members}
-    if "size" not in columns or columns["size"].null_count:
+def _add_table(add: pa.StructArray, path: str) -> pa.Table:
+    columns = file_columns(add, add.type)
+    if columns["size"].null_count:
         msg = f"'{path}' has an add action without a size."
         raise CorruptTable(msg)
-    rows = len(add)
-    table = {
-        "path": columns["path"].cast(pa.string()),
-        "deletion_vector": _vector_ids(columns.get("deletionVector"), rows),
-        "size": columns["size"].cast(pa.int64()),
-        "modified_at": columns["modificationTime"].cast(pa.int64())
-        if "modificationTime" in columns
-        else pa.nulls(rows, pa.int64()),
-    }
-    if "partitionValues" in columns:
-        table["partition_values"] = columns["partitionValues"]
-    if "stats" in columns:
-        table["stats"] = columns["stats"].cast(pa.string())
-    if "stats_parsed" in columns:
-        table["stats_parsed"] = columns["stats_parsed"]
-    return pa.table(table)
-
-
-def _vector_ids(vector: pa.Array | None, rows: int) -> pa.Array:
-    """Deletion vectors' unique ids (Delta protocol, "Deletion Vectors"), null where there is none."""
-    if vector is None or vector.null_count == rows:
-        return pa.nulls(rows, pa.string())
-    kind, place, offset = (pc.struct_field(vector, each) for each in ("storageType", "pathOrInlineDv", "offset"))
-    at = pc.binary_join_element_wise("@", offset.cast(pa.string()), "")
-    return pc.binary_join_element_wise(kind, place, pc.fill_null(at, ""), "")
+    return pa.table(columns)
 
 
 def _stats_columns(parquet: pq.ParquetFile, members: set[str]) -> list[str]:

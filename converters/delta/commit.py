@@ -6,7 +6,7 @@ more memory than a piece.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from converters.storage.base import METADATA_LIMIT, ObjectMeta, Storage
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["CommitReader", "Lines", "file_actions", "lines_with"]
+__all__ = ["CommitReader", "Lines", "file_actions", "file_columns", "lines_with", "vector_ids"]
 
 _PIECE = 16 * 2**20
 _KEPT = 64 * 2**20
@@ -162,25 +162,76 @@ def file_actions(connection: duckdb.DuckDBPyConnection, lines: Lines, *, content
         content: Also read what only those need who look into the files: statistics and partition values.
 
     Returns:
-        Columns ``is_add``, ``path`` (as written), ``deletion_vector`` (its unique id, or null), ``size``,
-        ``modified_at``; with ``content`` also ``stats`` (text) and ``partition_values`` (a map).  ``size`` and what
-        follows is null for a remove.
+        The columns of ``file_columns``, and ``is_add``; size and what follows it are null for a remove.
 
     Raises:
         CorruptTable: A line is no JSON, or an action lacks its path or size.
     """
     import duckdb  # noqa: PLC0415 - the connection that was given has loaded it
 
+    shape = json_shape({"add": _KEY | _FILE | (_CONTENT if content else {}), "remove": _KEY})
+    sql = f"SELECT position, from_json(line, {shape}) AS action FROM lines"  # noqa: S608 - no outside text in it
     try:
-        actions = query(connection, _sql(content=content), lines=_line_table(lines))
+        found = query(connection, sql, lines=_line_table(lines))
     except (duckdb.Error, UnicodeError) as error:
         raise _malformed(lines, error) from error
-    broken = pc.or_(pc.is_null(actions["path"]), pc.and_(actions["is_add"], pc.is_null(actions["size"])))
+    action = found["action"].combine_chunks()
+    add, remove = pc.struct_field(action, [0]), pc.struct_field(action, [1])
+    is_add = pc.is_valid(add)
+    wanted = pc.or_(is_add, pc.is_valid(remove))
+    columns = file_columns(add, add.type)
+    columns["path"] = pc.coalesce(columns["path"], pc.struct_field(remove, "path"))
+    columns["deletion_vector"] = pc.coalesce(columns["deletion_vector"], vector_ids(remove))
+    table = pa.table({"is_add": is_add, **columns})
+    broken = pc.and_(wanted, pc.or_(pc.is_null(table["path"]), pc.and_(is_add, pc.is_null(table["size"]))))
     if pc.any(broken).as_py():
-        position = actions.filter(broken)["position"][0].as_py()
+        position = found.filter(broken)["position"][0].as_py()
         msg = f"'{lines.path_of(position)}' has an action without a path or size."
         raise CorruptTable(msg)
-    return actions.drop_columns(["position"])
+    return table if pc.all(wanted).as_py() else table.filter(wanted)
+
+
+def file_columns(add: pa.StructArray, members: Iterable[pa.Field]) -> dict[str, pa.Array]:
+    """The content of ``add`` actions, in JSON or Parquet alike, as columns.
+
+    Args:
+        add: The actions.
+        members: What to read of them.
+
+    Returns:
+        ``path`` (as written), ``deletion_vector`` (its unique id, or null), ``size``, ``modified_at``, and as far as
+        they were asked for ``partition_values`` (a map), ``stats`` (text) and ``stats_parsed`` (a struct).
+    """
+    there = {field.name for field in members}
+    columns = {"path": _member(add, "path", pa.string(), there), "deletion_vector": vector_ids(add)}
+    columns["size"] = _member(add, "size", pa.int64(), there)
+    columns["modified_at"] = _member(add, "modificationTime", pa.int64(), there)
+    if "partitionValues" in there:
+        columns["partition_values"] = _member(add, "partitionValues", pa.map_(pa.string(), pa.string()), there)
+    if "stats" in there:
+        columns["stats"] = _member(add, "stats", pa.string(), there)
+    if "stats_parsed" in there:
+        columns["stats_parsed"] = pc.struct_field(add, "stats_parsed")
+    return columns
+
+
+def _member(add: pa.StructArray, name: str, type_: pa.DataType, there: Container[str]) -> pa.Array:
+    if name not in there:
+        return pa.nulls(len(add), type_)
+    values = pc.struct_field(add, name)
+    return values if values.type == type_ else values.cast(type_)
+
+
+def vector_ids(actions: pa.StructArray) -> pa.Array:
+    """Unique ids of the deletion vectors of adds or removes (Delta protocol, "Deletion Vectors"); null where none."""
+    if actions.type.get_field_index("deletionVector") < 0:
+        return pa.nulls(len(actions), pa.string())
+    vector = pc.struct_field(actions, "deletionVector")
+    if vector.null_count == len(actions):
+        return pa.nulls(len(actions), pa.string())
+    kind, place, offset = (pc.struct_field(vector, each) for each in ("storageType", "pathOrInlineDv", "offset"))
+    at = pc.binary_join_element_wise("@", offset.cast(pa.string()), "")
+    return pc.binary_join_element_wise(kind, place, pc.fill_null(at, ""), "")
 
 
 def _line_table(lines: Lines) -> pa.Table:
@@ -203,21 +254,6 @@ def _line_table(lines: Lines) -> pa.Table:
             msg = f"'{lines.path_of(int(offsets[row]))}' is not understood: a line is no JSON object."
             raise CorruptTable(msg)
     return table.filter(pa.array(keep))
-
-
-def _sql(*, content: bool) -> str:
-    add = _KEY | _FILE | (_CONTENT if content else {})
-    shape = json_shape({"add": add, "remove": _KEY})
-    vector = 'coalesce(a."add".deletionVector, a.remove.deletionVector)'
-    extra = ', a."add".stats AS stats, a."add".partitionValues AS partition_values' if content else ""
-    return f"""
-        SELECT position, a."add" IS NOT NULL AS is_add, coalesce(a."add".path, a.remove.path) AS path,
-            {vector}.storageType || {vector}.pathOrInlineDv
-                || CASE WHEN {vector}."offset" IS NULL THEN '' ELSE '@' || {vector}."offset" END AS deletion_vector,
-            a."add".size AS size, a."add".modificationTime AS modified_at{extra}
-        FROM (SELECT position, from_json(line, {shape}) AS a FROM lines)
-        WHERE a."add" IS NOT NULL OR a.remove IS NOT NULL
-    """  # noqa: S608 - no outside text in it
 
 
 def _malformed(lines: Lines, error: Exception) -> CorruptTable:

@@ -214,24 +214,12 @@ def _countable(values: pa.Array, type_: Type) -> pa.Array:
 
 def _writer(type_: Type, column: str) -> Callable[[Any], str]:
     match type_:
-        case PrimitiveType("boolean"):
-            return lambda value: "true" if value else "false"
-        case PrimitiveType("byte" | "short" | "int" | "long" | "string"):
-            return str
-        case PrimitiveType("float"):
-            return _float_text
-        case PrimitiveType("double"):
-            return _double_text
-        case PrimitiveType("date"):
-            return _date_text
-        case PrimitiveType("timestamp"):
-            return lambda micros: _time_text(micros, " ")
-        case PrimitiveType("timestamptz"):
-            return lambda micros: _time_text(micros, "T") + "Z"
-        case DecimalType():
-            return lambda value: format(value, "f")
+        case PrimitiveType(kind) if kind in _WRITERS:
+            return _WRITERS[kind]
         case PrimitiveType("binary"):
             return lambda value: _bytes_text(value, column)
+        case DecimalType():
+            return lambda value: format(value, "f")
         case _:
             msg = f"Delta cannot partition by the column '{column}' of the type {type_name(type_)}."
             raise UnsupportedTableFeature(msg)
@@ -270,3 +258,18 @@ def _bytes_text(value: bytes, column: str) -> str:
     except UnicodeDecodeError as error:
         msg = f"A partition value of the column '{column}' has bytes that are not UTF-8 text."
         raise UnsupportedTableFeature(msg, hint="The Delta log keeps partition values as text.") from error
+
+
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "boolean": lambda value: "true" if value else "false",
+    "byte": str,
+    "short": str,
+    "int": str,
+    "long": str,
+    "string": str,
+    "float": _float_text,
+    "double": _double_text,
+    "date": _date_text,
+    "timestamp": lambda micros: _time_text(micros, " "),
+    "timestamptz": lambda micros: _time_text(micros, "T") + "Z",
+}

@@ -20,7 +20,7 @@ from converters.delta.paths import locations
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["live_files", "live_paths"]
+__all__ = ["live_files"]
 
 
 def live_files(
@@ -57,16 +57,6 @@ def live_files(
             live = seen.without(_keyed(adds, location))
             if len(live):
                 yield live.drop_columns(["key"])
-
-
-def live_paths(commits: CommitReader, checkpoint: CheckpointReader | None, location: str) -> Iterator[pa.Array]:
-    """Stream only the locations of a version's files.
-
-    Raises:
-        CorruptTable: A part of the log is missing or not understood.
-    """
-    for table in live_files(commits, checkpoint, location, content=False):
-        yield table["path"].combine_chunks()
 
 
 def _newest_first(

@@ -9,17 +9,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.checkpoint import CheckpointReader
-from converters.delta.commit import CommitReader
 from converters.delta.engine import cursor
-from converters.delta.log import LOG_DIRECTORY, Listing, Segment, find_segment, list_log
+from converters.delta.log import LOG_DIRECTORY, list_log
 from converters.delta.partition_values import partition_values, texts_of
 from converters.delta.protocol import check_readable, feature_names, mapping_mode
-from converters.delta.replay import live_files
+from converters.delta.reader import LogReader
 from converters.delta.schema import read_schema
-from converters.delta.state import TableState, read_commit_info, read_state
+from converters.delta.state import TableState
 from converters.delta.stats import StatsReader
-from converters.errors import CorruptTable, SourceTableNotFound, StorageError, UnsupportedTableFeature
+from converters.errors import CorruptTable, LimitExceeded, SourceTableNotFound, StorageError, UnsupportedTableFeature
 from converters.model.data_file import data_file_batch, data_file_schema, rows_per_batch
 from converters.model.partition import FIRST_PARTITION_FIELD_ID, UNPARTITIONED, PartitionField, PartitionSpec
 from converters.model.schema import Schema
@@ -53,7 +51,7 @@ class DeltaSource:
         self._storage = storage
         self._location = location
         self._options = options
-        self._opened: _Opened | None = None
+        self._log: LogReader | None = None
 
     @classmethod
     def is_table(cls, storage: Storage, location: str) -> bool:
@@ -77,21 +75,19 @@ class DeltaSource:
             CorruptTable: The log has a gap, or a part of it is not understood.
             UnsupportedTableFeature: A reader feature, a type or a type change that we do not know or cannot carry.
         """
-        listing = list_log(self._storage, self._location)
-        if listing.is_empty:
+        log = LogReader.open(self._storage, self._location, self._options.version)
+        if log is None:
             msg = f"No Delta table is at '{self._location}': its {LOG_DIRECTORY} has no commit and no checkpoint."
             raise SourceTableNotFound(msg, hint="Is it the table's directory?")
-        opened = _Opened(self._storage, find_segment(listing, self._options.version))
-        state = read_state(opened.commits, opened.checkpoint)
+        state = log.state()
         check_readable(state, self._location)
         schema = _schema_of(state)
-        self._opened = opened
-        segment = opened.segment
+        self._log = log
         metadata = state.metadata
         return Snapshot(
-            version=str(segment.version),
-            committed_at=self._committed_at(segment, state),
-            file_count=_file_count(self._storage, listing, segment),
+            version=str(log.segment.version),
+            committed_at=log.committed_at(state),
+            file_count=_file_count(self._storage, log),
             table=Table(
                 format=self.format_name,
                 location=self._location,
@@ -117,34 +113,19 @@ class DeltaSource:
             CorruptTable: A part of the log, or a data file that had to be read, is missing or unreadable.
             UnsupportedTableFeature: A file has a deletion vector.
         """
-        opened = self._opened
-        if opened is None or str(opened.segment.version) != snapshot.version:
-            listing = list_log(self._storage, self._location)
-            opened = _Opened(self._storage, find_segment(listing, int(snapshot.version)))
+        log = self._log
+        if log is None or str(log.segment.version) != snapshot.version:
+            log = LogReader.open(self._storage, self._location, int(snapshot.version))
+        if log is None:
+            msg = f"The Delta table at '{self._location}' disappeared while it was read."
+            raise CorruptTable(msg)
         batches = _BatchMaker(self._storage, snapshot.table)
-        for files in live_files(opened.commits, opened.checkpoint, self._location):
+        for files in log.files():
             _refuse_deletion_vectors(files)
-            if not opened.segment.is_latest:
+            if not log.segment.is_latest:
                 _check_present(self._storage, files["path"])
-            yield from batches.of(files)
-
-    def _committed_at(self, segment: Segment, state: TableState) -> int:
-        enabled = state.metadata.properties.get("delta.enableInCommitTimestamps", "").lower() == "true"
-        if enabled and segment.commit is not None:
-            path = segment.commit.file.path
-            info = read_commit_info(self._storage.get(path), path)
-            if info is not None and info.in_commit_timestamp is not None:
-                return info.in_commit_timestamp
-        return segment.modified_at
-
-
-class _Opened:
-    """A segment and what reads it."""
-
-    def __init__(self, storage: Storage, segment: Segment) -> None:
-        self.segment = segment
-        self.commits = CommitReader(storage, [each.file for each in segment.commits])
-        self.checkpoint = CheckpointReader(storage, segment.checkpoint) if segment.checkpoint is not None else None
+            yield from batches.add(files)
+        yield from batches.rest()
 
 
 class _BatchMaker:
@@ -158,11 +139,26 @@ class _BatchMaker:
         self._rows = rows_per_batch(table.schema)
         self._stats = StatsReader(table.schema)
         self._connection = cursor()
+        self._waiting: list[pa.Table] = []
 
-    def of(self, files: pa.Table) -> Iterator[pa.RecordBatch]:
-        """The batches of some files."""
-        for start in range(0, len(files), self._rows):
-            yield self._batch(files.slice(start, self._rows))
+    def add(self, files: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Take more files, and give the batches that are full."""
+        if self._waiting and self._waiting[0].schema != files.schema:
+            yield from self.rest()
+        self._waiting.append(files)
+        if sum(map(len, self._waiting)) < self._rows:
+            return
+        waiting = pa.concat_tables(self._waiting)
+        full = len(waiting) - len(waiting) % self._rows
+        self._waiting = [waiting.slice(full)] if full < len(waiting) else []
+        for start in range(0, full, self._rows):
+            yield self._batch(waiting.slice(start, self._rows))
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """Give what waits for a batch to be full."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            yield self._batch(pa.concat_tables(waiting))
 
     def _batch(self, files: pa.Table) -> pa.RecordBatch:
         paths = files["path"].combine_chunks()
@@ -238,12 +234,13 @@ class _LastCheckpoint(msgspec.Struct, rename="camel"):
     num_of_add_files: int | None = None
 
 
-def _file_count(storage: Storage, listing: Listing, segment: Segment) -> int | None:
+def _file_count(storage: Storage, log: LogReader) -> int | None:
     """The number of live files, where the checkpoint's hint says it and nothing came after."""
-    if listing.hint is None or segment.checkpoint is None or segment.commits:
+    hint, checkpoint = log.listing.hint, log.segment.checkpoint
+    if hint is None or checkpoint is None or log.segment.commits:
         return None
     try:
-        hint = msgspec.json.decode(storage.get(listing.hint.path), type=_LastCheckpoint)
-    except (msgspec.DecodeError, UnicodeError, StorageError):
+        found = msgspec.json.decode(storage.get(hint.path), type=_LastCheckpoint)
+    except (msgspec.DecodeError, UnicodeError, StorageError, LimitExceeded):
         return None
-    return hint.num_of_add_files if hint.version == segment.checkpoint.version else None
+    return found.num_of_add_files if found.version == checkpoint.version else None

@@ -133,16 +133,17 @@ def read_state(commits: CommitReader, checkpoint: CheckpointReader | None, *, ev
     return TableState(found.protocol, found.metadata, found.transactions, domains)
 
 
-def read_commit_info(data: bytes, path: str) -> CommitInfo | None:
-    """The ``commitInfo`` of one commit file, if it has one.
+def read_commit_info(commits: CommitReader) -> CommitInfo | None:
+    """The newest ``commitInfo`` of some commits, if there is one.
 
     Raises:
         CorruptTable: It is not understood.
     """
-    for _, line in lines_with(Lines(data, ((0, path),)), b'"commitInfo"'):
-        info = _decoded(line, path).commit_info
-        if info is not None:
-            return info
+    for lines in commits.newest_first():
+        for start, line in lines_with(lines, b'"commitInfo"'):
+            info = _decoded(line, lines.path_of(start)).commit_info
+            if info is not None:
+                return info
     return None
 
 

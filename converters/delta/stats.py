@@ -18,7 +18,7 @@ from converters.delta.engine import json_shape, query
 from converters.delta.exact import ExactReader, decimals, integers
 from converters.delta.parsed_stats import parsed_extremes
 from converters.model.schema import Leaf, Schema
-from converters.model.types import arrow_type
+from converters.model.types import PRIMITIVE_KINDS, arrow_type
 
 if TYPE_CHECKING:
     import duckdb
@@ -94,7 +94,7 @@ class StatsReader:
                 self._member(record, name, leaf, kind) if kind not in {"none", "large_decimal"} else None
                 for name in ("minValues", "maxValues")
             )
-            if kind == "integer" and low is not None and high is not None:
+            if leaf.field.type == PRIMITIVE_KINDS["long"] and low is not None and high is not None:
                 low, high = _exact_integers(text, leaf, low, high)
             lower.append(low)
             upper.append(high)
@@ -139,14 +139,14 @@ class StatsReader:
         rows = found.row_count
         rows = pc.if_else(pc.fill_null(pc.less(rows, 0), fill_value=False), pa.scalar(None, pa.int64()), rows)
         loose = pc.fill_null(pc.invert(found.tight), fill_value=False)
-        any_loose = bool(pc.any(loose).as_py())
+        loose = loose if pc.any(loose).as_py() else None
         columns: dict[int, Mapping[str, pa.Array]] = {}
         for number, (leaf, kind) in enumerate(zip(self._leaves, self._kinds, strict=True)):
             lower, upper = found.lower[number], found.upper[number]
             stats: dict[str, pa.Array] = {"null_count": _null_counts(found.nulls[number], rows, loose)}
             if lower is not None and upper is not None:
                 stats |= bounds_of(kind, leaf.field.type, lower, upper)
-                if any_loose:
+                if loose is not None:
                     stats["exact"] = pc.and_(stats["exact"], pc.invert(loose))
             columns[leaf.field.id] = stats
         return FileStats(rows, columns)
@@ -185,19 +185,25 @@ def _exact_integers(text: pa.Array, leaf: Leaf, lower: pa.Array, upper: pa.Array
 
 
 def _may_be_double(values: pa.Array) -> np.ndarray:
+    extremes = pc.min_max(values).as_py()
+    if extremes["min"] is None or -_EXACT_IN_DOUBLE < extremes["min"] <= extremes["max"] < _EXACT_IN_DOUBLE:
+        return np.zeros(len(values), dtype=bool)
     numbers = np.asarray(values.fill_null(0)).astype(np.int64)
-    large = np.abs(numbers // 2) >= _EXACT_IN_DOUBLE // 2
+    large = (numbers >= _EXACT_IN_DOUBLE) | (numbers <= -_EXACT_IN_DOUBLE)
     with np.errstate(invalid="ignore"):
         suspect: np.ndarray = large & (numbers.astype(np.float64).astype(np.int64) == numbers)
     return suspect
 
 
-def _null_counts(counts: pa.Array, rows: pa.Array, loose: pa.Array) -> pa.Array:
-    """Counts that can be; with loose bounds only "none" and "all" mean anything."""
-    wrong = pc.or_(pc.less(counts, 0), pc.fill_null(pc.greater(counts, rows), fill_value=False))
-    extreme = pc.fill_null(pc.or_kleene(pc.equal(counts, 0), pc.equal(counts, rows)), fill_value=False)
-    wrong = pc.or_(pc.fill_null(wrong, fill_value=False), pc.and_(loose, pc.invert(extreme)))
-    return pc.if_else(wrong, pa.scalar(None, pa.int64()), counts)
+def _null_counts(counts: pa.Array, rows: pa.Array, loose: pa.Array | None) -> pa.Array:
+    """Counts that can be; where bounds are loose only "none" and "all" mean anything."""
+    wrong = pc.or_kleene(pc.less(counts, 0), pc.greater(counts, rows))
+    if loose is not None:
+        extreme = pc.or_kleene(pc.equal(counts, 0), pc.equal(counts, rows))
+        wrong = pc.or_kleene(wrong, pc.and_(loose, pc.invert(pc.fill_null(extreme, fill_value=False))))
+    if not pc.any(wrong).as_py():
+        return counts
+    return pc.if_else(pc.fill_null(wrong, fill_value=False), pa.scalar(None, pa.int64()), counts)
 
 
 def _nothing(rows: int) -> FileStats:

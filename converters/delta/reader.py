@@ -1,0 +1,81 @@
+"""One version of a table's log, opened for reading: what the source and the target both start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from converters.delta.checkpoint import CheckpointReader
+from converters.delta.commit import CommitReader
+from converters.delta.log import Listing, Segment, find_segment, list_log
+from converters.delta.replay import live_files
+from converters.delta.state import TableState, read_commit_info, read_state
+from converters.storage.base import Storage
+
+__all__ = ["LogReader"]
+
+
+class LogReader:
+    """Reads a version of a table; what is small is kept between calls.
+
+    Attributes:
+        location: The table's directory.
+        listing: What is in its log.
+        segment: What makes up the version.
+    """
+
+    def __init__(self, storage: Storage, location: str, listing: Listing, segment: Segment) -> None:
+        """Take what was found; ``open`` finds it."""
+        self.location = location
+        self.listing = listing
+        self.segment = segment
+        self._storage = storage
+        self._commits = CommitReader(storage, [each.file for each in segment.commits])
+        self._checkpoint = CheckpointReader(storage, segment.checkpoint) if segment.checkpoint is not None else None
+
+    @classmethod
+    def open(cls, storage: Storage, location: str, version: int | None = None) -> LogReader | None:
+        """List the log and choose a version, the newest by default; None where there is no log or it is empty.
+
+        Raises:
+            InvalidOption: The version is not, or no longer, there.
+            CorruptTable: A commit that is needed is missing.
+        """
+        listing = list_log(storage, location)
+        if listing.is_empty:
+            return None
+        return cls(storage, location, listing, find_segment(listing, version))
+
+    def state(self, *, everything: bool = False) -> TableState:
+        """Protocol and metadata; with ``everything`` also transactions and domains; see ``read_state``."""
+        return read_state(self._commits, self._checkpoint, everything=everything)
+
+    def committed_at(self, state: TableState) -> int:
+        """When the version was committed, milliseconds since the epoch.
+
+        The in-commit timestamp where the table keeps them (Delta protocol, "In-Commit Timestamps"), else the time of
+        the commit file.
+
+        Raises:
+            CorruptTable: The commit is not understood.
+        """
+        enabled = state.metadata.properties.get("delta.enableInCommitTimestamps", "").lower() == "true"
+        if enabled and self.segment.commit is not None:
+            info = read_commit_info(CommitReader(self._storage, [self.segment.commit.file]))
+            if info is not None and info.in_commit_timestamp is not None:
+                return info.in_commit_timestamp
+        return self.segment.modified_at
+
+    def files(self, *, content: bool = True) -> Iterator[pa.Table]:
+        """Stream the live files; see ``live_files``."""
+        return live_files(self._commits, self._checkpoint, self.location, content=content)
+
+    def paths(self) -> Iterator[pa.Array]:
+        """Stream only the canonical locations of the live files.
+
+        Raises:
+            CorruptTable: A part of the log is missing or not understood.
+        """
+        for table in self.files(content=False):
+            yield table["path"].combine_chunks()
