@@ -90,11 +90,11 @@ def load_table(storage: Storage, location: str) -> LoadedTable:
         return _load(storage, location, parent(directory) if in_place else None)
     directory = join(location, METADATA_DIRECTORY)
     names = list(_names(storage, directory))
-    numbered = _numbered(names)
-    catalog = _newest_of_catalog(names, directory)
     hint = _hint(storage, directory) if VERSION_HINT in names else None
     if hint is not None and hint in names and not _NUMBERED.match(hint):
         return _load(storage, join(directory, hint), location)
+    numbered = _numbered(names)
+    catalog = _newest_of_catalog(names, directory)
     if numbered:
         found = _load(storage, join(directory, numbered[_current_number(numbered, hint)]), location)
         if catalog is None:

@@ -8,7 +8,7 @@ shape.  Members that nobody here needs to understand are kept as raw JSON.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -55,6 +55,11 @@ UNSORTED_ORDERS = msgspec.Raw(b'[{"order-id":0,"fields":[]}]')
 
 _FIRST_PARTITION_FIELD_ID = 1000
 
+_Id = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Millis = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_999)]
+"""Instants of the years 1 to 9999, which every writer and reader can name."""
+
 
 class _Json(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
     """Member names in kebab case; members that equal their default are not written."""
@@ -63,7 +68,7 @@ class _Json(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defa
 class FieldJson(_Json, frozen=True, kw_only=True):
     """A column or a struct member; as ``model.types.Field``."""
 
-    id: int
+    id: _Id
     name: str
     required: bool
     type: TypeJson
@@ -81,7 +86,7 @@ class StructJson(_Json, frozen=True, kw_only=True, tag_field="type", tag="struct
 class ListJson(_Json, frozen=True, kw_only=True, tag_field="type", tag="list"):
     """A list type."""
 
-    element_id: int
+    element_id: _Id
     element: TypeJson
     element_required: bool
 
@@ -89,9 +94,9 @@ class ListJson(_Json, frozen=True, kw_only=True, tag_field="type", tag="list"):
 class MapJson(_Json, frozen=True, kw_only=True, tag_field="type", tag="map"):
     """A map type."""
 
-    key_id: int
+    key_id: _Id
     key: TypeJson
-    value_id: int
+    value_id: _Id
     value: TypeJson
     value_required: bool
 
@@ -102,8 +107,8 @@ TypeJson = str | StructJson | ListJson | MapJson
 class SchemaJson(_Json, frozen=True, kw_only=True, tag_field="type", tag="struct"):
     """One schema; its id is only missing in what version 1 wrote, and never in a ``TableMetadata``."""
 
-    schema_id: int | None = None
-    identifier_field_ids: tuple[int, ...] = ()
+    schema_id: _Id | None = None
+    identifier_field_ids: tuple[_Id, ...] = ()
     fields: tuple[FieldJson, ...]
 
 
@@ -112,38 +117,38 @@ class PartitionFieldJson(_Json, frozen=True, kw_only=True):
 
     name: str
     transform: str
-    source_id: int | None = None
-    source_ids: tuple[int, ...] = ()
-    field_id: int | None = None
+    source_id: _Id | None = None
+    source_ids: tuple[_Id, ...] = ()
+    field_id: _Id | None = None
 
 
 class SpecJson(_Json, frozen=True, kw_only=True):
     """One partition spec."""
 
-    spec_id: int
+    spec_id: _Id
     fields: tuple[PartitionFieldJson, ...]
 
 
 class SnapshotJson(_Json, frozen=True, kw_only=True):
     """One snapshot.  Version 1 may name its manifests directly instead of a manifest list."""
 
-    sequence_number: int = 0
-    snapshot_id: int
-    parent_snapshot_id: int | None = None
-    timestamp_ms: int
+    sequence_number: _Long = 0
+    snapshot_id: _Long
+    parent_snapshot_id: _Long | None = None
+    timestamp_ms: _Millis
     summary: dict[str, str] | None = None
     manifest_list: str | None = None
     manifests: tuple[str, ...] | None = None
-    schema_id: int | None = None
-    first_row_id: int | None = None
-    added_rows: int | None = None
+    schema_id: _Id | None = None
+    first_row_id: _Long | None = None
+    added_rows: _Long | None = None
     key_id: str | None = None
 
 
 class RefJson(_Json, frozen=True, kw_only=True):
     """A branch or a tag."""
 
-    snapshot_id: int
+    snapshot_id: _Long
     type: Literal["branch", "tag"]
     min_snapshots_to_keep: int | None = None
     max_snapshot_age_ms: int | None = None
@@ -153,14 +158,14 @@ class RefJson(_Json, frozen=True, kw_only=True):
 class SnapshotLogEntry(_Json, frozen=True, kw_only=True):
     """When a snapshot became the current one."""
 
-    timestamp_ms: int
-    snapshot_id: int
+    timestamp_ms: _Millis
+    snapshot_id: _Long
 
 
 class MetadataLogEntry(_Json, frozen=True, kw_only=True):
     """A former metadata file."""
 
-    timestamp_ms: int
+    timestamp_ms: _Millis
     metadata_file: str
 
 
@@ -175,22 +180,22 @@ class TableMetadata(_Json, frozen=True, kw_only=True):
     The others are the spec's members of the same name.
     """
 
-    format_version: int
+    format_version: _Long
     table_uuid: str | None
     location: str
-    last_sequence_number: int
-    last_updated_ms: int
-    last_column_id: int
-    current_schema_id: int
+    last_sequence_number: _Long
+    last_updated_ms: _Millis
+    last_column_id: _Id
+    current_schema_id: _Id
     schemas: tuple[SchemaJson, ...]
-    default_spec_id: int
+    default_spec_id: _Id
     partition_specs: tuple[SpecJson, ...]
-    last_partition_id: int
-    default_sort_order_id: int
+    last_partition_id: _Id
+    default_sort_order_id: _Id
     sort_orders: msgspec.Raw
     properties: dict[str, str]
-    current_snapshot_id: int | None = None
-    next_row_id: int | None = None
+    current_snapshot_id: _Long | None = None
+    next_row_id: _Long | None = None
     refs: dict[str, RefJson]
     snapshots: tuple[SnapshotJson, ...]
     statistics: msgspec.Raw
@@ -239,24 +244,24 @@ class TableMetadata(_Json, frozen=True, kw_only=True):
 class _Wire(_Json, frozen=True, kw_only=True):
     """Whatever versions 1 to 3 may have written."""
 
-    format_version: int
+    format_version: _Long
     table_uuid: str | None = None
     location: str
-    last_sequence_number: int = 0
-    last_updated_ms: int
-    last_column_id: int
+    last_sequence_number: _Long = 0
+    last_updated_ms: _Millis
+    last_column_id: _Id
     schema: SchemaJson | None = None
-    current_schema_id: int | None = None
+    current_schema_id: _Id | None = None
     schemas: tuple[SchemaJson, ...] | None = None
     partition_spec: tuple[PartitionFieldJson, ...] | None = None
-    default_spec_id: int | None = None
+    default_spec_id: _Id | None = None
     partition_specs: tuple[SpecJson, ...] | None = None
-    last_partition_id: int | None = None
-    default_sort_order_id: int | None = None
+    last_partition_id: _Id | None = None
+    default_sort_order_id: _Id | None = None
     sort_orders: msgspec.Raw = UNSORTED_ORDERS
     properties: dict[str, str | None] | None = None
-    current_snapshot_id: int | None = None
-    next_row_id: int | None = None
+    current_snapshot_id: _Long | None = None
+    next_row_id: _Long | None = None
     refs: dict[str, RefJson] | None = None
     snapshots: tuple[SnapshotJson, ...] | None = None
     statistics: msgspec.Raw = EMPTY_JSON_ARRAY
@@ -267,7 +272,7 @@ class _Wire(_Json, frozen=True, kw_only=True):
 
 
 class _Version(_Json, frozen=True, kw_only=True):
-    format_version: int
+    format_version: _Long
 
 
 class _Legacy(TableMetadata, frozen=True, kw_only=True):
