@@ -37,8 +37,8 @@ def live_files(
         content: Also read statistics and partition values.
 
     Yields:
-        Tables with ``path`` (a canonical location), ``deletion_vector``, ``size``, ``modified_at``; with ``content``
-        also ``stats``, ``partition_values`` and sometimes ``stats_parsed`` (see ``CheckpointReader.adds``).
+        Tables with ``path`` (a canonical location), ``log_path`` (as it is written), ``deletion_vector``, ``size``,
+        ``modified_at``; with ``content`` also ``stats``, ``partition_values`` and sometimes ``stats_parsed`` (see ``CheckpointReader.adds``).
 
     Raises:
         CorruptTable: A part of the log is missing or not understood.
@@ -76,6 +76,7 @@ def _keyed(files: pa.Table, location: str) -> pa.Table:
     if vectors.null_count < len(vectors):
         with_vector = pc.binary_join_element_wise(path, vectors.combine_chunks(), "\0")
         key = pc.coalesce(with_vector, path)
+    files = files.append_column("log_path", files["path"])
     return files.set_column(files.schema.get_field_index("path"), "path", path).append_column("key", key)
 
 

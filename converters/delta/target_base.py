@@ -1,0 +1,179 @@
+"""What is at a Delta target before a sync: its state, its live files, and whether somebody else changed it."""
+
+from __future__ import annotations
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.delta.checkpoint import CheckpointReader
+from converters.delta.commit import CommitReader
+from converters.delta.log import LOG_DIRECTORY, CommitFile, Listing, Segment, find_segment, list_log
+from converters.delta.replay import live_files
+from converters.delta.state import TableState, read_state
+from converters.errors import CorruptTable, UnsupportedTableFeature
+from converters.storage.base import Storage
+from converters.storage.location import join
+from converters.sync.state import XTABLE_KEY
+
+__all__ = ["Base", "read_base"]
+
+_HEAD = 64 * 2**10
+_CHANGES = frozenset({"add", "remove", "cdc", "metaData", "protocol"})
+
+
+class Base:
+    """A Delta table that a sync builds on."""
+
+    def __init__(self, storage: Storage, location: str, listing: Listing, segment: Segment) -> None:
+        self._storage = storage
+        self._location = location
+        self._listing = listing
+        self.segment = segment
+        self.commits = CommitReader(storage, [each.file for each in segment.commits])
+        self.checkpoint = CheckpointReader(storage, segment.checkpoint) if segment.checkpoint is not None else None
+        self.state: TableState = read_state(self.commits, self.checkpoint)
+
+    @property
+    def version(self) -> int:
+        """Its newest version."""
+        return self.segment.version
+
+    @property
+    def log_directory(self) -> str:
+        """Where its log is."""
+        return join(self._location, LOG_DIRECTORY)
+
+    def small_actions(self) -> TableState:
+        """Its state with all transactions and domains, for which the whole log must be searched."""
+        return read_state(self.commits, self.checkpoint, everything=True)
+
+    def live(self) -> pa.Table:
+        """Its files: ``path`` (canonical), ``log_path`` (as written), ``size``, ``rows``, ``partition_values``.
+
+        Raises:
+            UnsupportedTableFeature: A file has a deletion vector.
+        """
+        found: list[pa.Table] = []
+        for files in live_files(self.commits, self.checkpoint, self._location):
+            if files["deletion_vector"].null_count < len(files):
+                raise UnsupportedTableFeature(
+                    f"The Delta table at '{self._location}' has deletion vectors, and cannot be replaced.",
+                    hint="Convert to another path.",
+                )
+            found.append(
+                pa.table(
+                    {
+                        "path": files["path"],
+                        "log_path": files["log_path"],
+                        "size": files["size"],
+                        "rows": _row_counts(files),
+                        "partition_values": files["partition_values"].cast(pa.map_(pa.string(), pa.string()))
+                        if "partition_values" in files.column_names
+                        else pa.nulls(len(files), pa.map_(pa.string(), pa.string())),
+                    }
+                )
+            )
+        return pa.concat_tables(found) if found else _NO_FILES
+
+    def last_commit_time(self) -> int | None:
+        """The newest commit's in-commit timestamp, if it has one."""
+        commit = self.segment.commit
+        info = self._commit_info(commit) if commit is not None else None
+        found = info.get("inCommitTimestamp") if info is not None else None
+        return found if isinstance(found, int) else None
+
+    def changed(self) -> str | None:
+        """What was done to the table since the commit that carries its sync state, for people; None if nothing.
+
+        Commits that change neither files nor schema (vacuum, transactions) do not count.
+        """
+        state = self.state.metadata.properties.get(XTABLE_KEY)
+        if state is None:
+            return None
+        for version in range(self.version, -1, -1):
+            commit = self._listing.commits.get(version)
+            if commit is None:
+                return "the commit of the last sync is no longer in its log"
+            info = self._commit_info(commit)
+            if info is not None and _tag(info) == state:
+                return None
+            if self._changes_something(commit):
+                operation = (info or {}).get("operation", "an unnamed operation")
+                return f"version {version} was written by somebody else ({str(operation)[:64]})"
+        return None
+
+    def _commit_info(self, commit: CommitFile) -> dict[str, object] | None:
+        """The ``commitInfo`` of a commit, which its writers put first or among few lines."""
+        path = commit.file.path
+        data = self._storage.get_range(path, 0, _HEAD)
+        if len(data) == _HEAD and b"\n" not in data:
+            data = self._storage.get(path)
+        lines = data.split(b"\n")
+        whole = lines if len(data) < _HEAD else lines[:-1]
+        for line in whole:
+            if b'"commitInfo"' in line:
+                action = _decoded(line, path)
+                info = action.get("commitInfo")
+                if isinstance(info, dict):
+                    return info
+        if len(data) < _HEAD:
+            return None
+        return self._late_commit_info(path)
+
+    def _late_commit_info(self, path: str) -> dict[str, object] | None:
+        for line in self._storage.get(path).split(b"\n"):
+            if line.startswith(b'{"commitInfo"'):
+                info = _decoded(line, path).get("commitInfo")
+                return info if isinstance(info, dict) else None
+        return None
+
+    def _changes_something(self, commit: CommitFile) -> bool:
+        path = commit.file.path
+        lines = self._storage.get(path).split(b"\n")
+        return any(not _CHANGES.isdisjoint(_decoded(line, path)) for line in lines if line.strip())
+
+
+_NO_FILES = pa.table(
+    {
+        "path": pa.array([], pa.string()),
+        "log_path": pa.array([], pa.string()),
+        "size": pa.array([], pa.int64()),
+        "rows": pa.array([], pa.int64()),
+        "partition_values": pa.array([], pa.map_(pa.string(), pa.string())),
+    }
+)
+
+
+def read_base(storage: Storage, location: str) -> Base | None:
+    """Read what is at a target; None where there is no Delta table.
+
+    Raises:
+        CorruptTable: What is there cannot be read.
+    """
+    listing = list_log(storage, location)
+    return None if listing.is_empty else Base(storage, location, listing, find_segment(listing))
+
+
+def _tag(info: dict[str, object]) -> str | None:
+    tags = info.get("tags")
+    found = tags.get(XTABLE_KEY) if isinstance(tags, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _decoded(line: bytes, path: str) -> dict[str, object]:
+    try:
+        found: object = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise CorruptTable(f"'{path}' is not understood: a line is no JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise CorruptTable(f"'{path}' is not understood: a line is no JSON object.")
+    return found
+
+
+def _row_counts(files: pa.Table) -> pa.ChunkedArray:
+    """The row counts in the statistics' text; null where it has none."""
+    if "stats" not in files.column_names:
+        return pa.chunked_array([pa.nulls(len(files), pa.int64())])
+    found = pc.extract_regex(files["stats"], r'"numRecords"\s*:\s*(?P<rows>\d{1,18})')
+    return pc.struct_field(found, "rows").cast(pa.int64())
