@@ -21,7 +21,7 @@ from app.telemetry.logs import configure
 
 __all__ = ["ROUTES", "build"]
 
-ROUTES: tuple[ControllerRouterHandler, ...] = (ConversionController, health.healthz, health.readyz, docs.contract)
+ROUTES: tuple[ControllerRouterHandler, ...] = (ConversionController, health.healthz, health.readyz)
 """What the contract describes."""
 
 
@@ -41,7 +41,16 @@ def build(settings: Settings, pool: Pool | None = None) -> Litestar:
             yield
 
     service = Litestar(
-        route_handlers=[*ROUTES, docs.home, docs.page, docs.script, docs.static_files()],
+        route_handlers=[
+            *ROUTES,
+            health.healthz_head,
+            health.readyz_head,
+            docs.contract,
+            docs.home,
+            docs.page,
+            docs.script,
+            docs.static_files(),
+        ],
         lifespan=[] if pool else [own_workers],
         state=State({"settings": settings, "pool": workers}),
         exception_handlers=EXCEPTION_HANDLERS,

@@ -32,8 +32,8 @@ class Settings(
     Attributes:
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
-        roots: Directories (absolute paths or URIs, separated by commas) that requests may read and write under.  The
-            default, the working directory and ``/tmp``, is for a service on a loopback address only.
+        roots: Directories (absolute paths or URIs) that requests may read and write under, separated by commas, or a
+            JSON list.  The default, the working directory and ``/tmp``, is for a service on a loopback address only.
         workers: Processes that convert, and so conversions at a time; by default the processors, at most four.
         queue: Requests that may wait for a worker; one more is answered 503.
         conversion_timeout: Seconds that a conversion may take before its process is ended (504).
@@ -78,7 +78,7 @@ class Settings(
         }
         roots = given.get(_PREFIX + "ROOTS")
         if isinstance(roots, str):
-            given[_PREFIX + "ROOTS"] = [each.strip() for each in roots.split(",") if each.strip()]
+            given[_PREFIX + "ROOTS"] = _split(roots)
         if host is not None:
             given[_PREFIX + "HOST"] = host
         if port is not None:
@@ -104,6 +104,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _split(roots: str) -> object:
+    if roots.lstrip().startswith("["):
+        try:
+            return msgspec.json.decode(roots)
+        except msgspec.DecodeError as error:
+            raise SettingsError(f"{_PREFIX}ROOTS is no JSON list: {error}.") from error
+    return [each.strip() for each in roots.split(",") if each.strip()]
 
 
 def _check(settings: Settings) -> None:

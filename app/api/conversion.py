@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from litestar import Controller, Response, post
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body
 from msgspec import UNSET
 
 from app.access.exposure import refuse_exposure
@@ -49,7 +50,7 @@ class ConversionController(Controller):
 
     @post("/table", status_code=200, operation_id="convertTable", responses=_ERRORS)
     async def convert_table(
-        self, request: ConversionRequest, data: ConvertTableRequest, state: State
+        self, request: ConversionRequest, data: Annotated[ConvertTableRequest, Body()], state: State
     ) -> Response[ConvertTableResponse]:
         """Convert a table to each target format, in a worker process."""
         settings: Settings = state.settings

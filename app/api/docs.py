@@ -42,7 +42,7 @@ _HEADERS = {
 }
 
 
-@get("/openapi.yaml", media_type="application/yaml", operation_id="getContract", tags=["Documentation"])
+@get("/openapi.yaml", include_in_schema=False, media_type="application/yaml")
 async def contract() -> Response[bytes]:
     """The contract, as it lies in the repository."""
     return Response(_contract(), media_type="application/yaml")

@@ -1,0 +1,150 @@
+"""The demo's story, told on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import converters
+from app.cli.output import queries
+from converters.storage.location import local_path
+
+__all__ = ["main"]
+
+_SHOWN = 12
+_COMPARED_IN_FULL = 2_000_000
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@click.command()
+@click.argument("table", required=False, default=lambda: os.environ.get("TABLE") or None)
+@click.option("--to", "target", default=lambda: os.environ.get("TO") or None, help="Format to convert to.")
+def main(table: str | None, target: str | None) -> None:
+    """Convert TABLE, or a sample, through the service and read both sides back with DuckDB.
+
+    Nothing is deleted, and no data file is written but the sample's.
+    """
+    try:
+        same = _story(table, target)
+    except ImportError as error:
+        raise click.ClickException(
+            f"The demo needs {error.name}: pip install 'tablecast[demo]', or make demo."
+        ) from error
+    except converters.TablecastError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if same else 1)
+
+
+def _story(table: str | None, target: str | None) -> bool:
+    from app.demo.duck import Duck  # noqa: PLC0415 - may not be installed
+    from app.demo.service import post, running_service  # noqa: PLC0415
+
+    duck = Duck()
+    if table is None:
+        from app.demo.sample import write_sample  # noqa: PLC0415
+
+        table = str(Path(tempfile.mkdtemp(prefix="tablecast-demo-", dir="/tmp")) / "orders")
+        rows = write_sample(Path(table))
+        _step(f"A Delta table, written by delta-rs: 3 commits, the last one deletes rows; {rows} rows are left")
+        console.print(f"   {table}")
+    else:
+        _step("Your table")
+    found = converters.inspect(table)
+    target = (target or ("DELTA" if found.format == "ICEBERG" else "ICEBERG")).upper()
+    place = local_path(found.location) or found.location
+    files = "" if found.files is None else f": {found.files:,} files, {found.rows:,} rows"
+    console.print(f"   {found.format}, version {found.version}{files}")
+
+    with running_service(found.location) as url:
+        _step(f"The service runs on {url}")
+        body = {
+            "source-format": found.format,
+            "source-table-name": found.name or place.rpartition("/")[2],
+            "source-table-path": place,
+            "target-formats": [target],
+        }
+        console.print(f"   curl {url}/v1/conversion/table -H 'Content-Type: application/json' -d '", end="")
+        console.print(json.dumps(body, indent=2).replace("\n", "\n   ") + "'", markup=False)
+        answer = post(f"{url}/v1/conversion/table", body)
+    _step(f"It answered {answer.status} in {answer.seconds * 1000:.0f} ms")
+    console.print("   " + json.dumps(_shortened(answer.body), indent=2).replace("\n", "\n   "), markup=False)
+    if answer.status != 200:
+        return False
+
+    converted = answer.body["conversions"][0]
+    metadata = local_path(converted["target-metadata-path"]) or converted["target-metadata-path"]
+    duck.view("before", found.format, _scanned(found.format, found.location, found.metadata_path))
+    duck.view("after", target, _scanned(target, found.location, metadata))
+    return _compare(duck, found.format, target) and _goodbye(converted, place)
+
+
+def _scanned(table_format: str, location: str, metadata: str) -> str:
+    place = location if table_format == "DELTA" else metadata
+    return local_path(place) or place
+
+
+def _compare(duck: Any, source: str, target: str) -> bool:
+    counts = duck.count("before"), duck.count("after")
+    columns = duck.columns("before")
+    _step("DuckDB reads both")
+    shown = Table(show_edge=False, pad_edge=False, box=None)
+    for title in (source, "", target):
+        shown.add_column(title, overflow="fold")
+    before, after = (duck.head(name, columns, _SHOWN) for name in ("before", "after"))
+    for left, right in zip(before, after, strict=False):
+        shown.add_row(_row(left), "=" if left == right else "[red]≠[/red]", _row(right))
+    console.print(shown)
+    if max(counts) > _SHOWN:
+        console.print(f"   … the first {_SHOWN} of {counts[0]:,} and {counts[1]:,} rows")
+    same = counts[0] == counts[1] and columns == duck.columns("after")
+    extent = "by their number and the first ones"
+    if same and counts[0] <= _COMPARED_IN_FULL:
+        same, extent = duck.differences("before", "after") == (0, 0), f"all {counts[0]:,} compared"
+    elif same:
+        same = before == after
+    verdict = "[bold green]yes[/bold green]" if same else "[bold red]no[/bold red]"
+    console.print(f"\nsame rows: {verdict} ({extent})")
+    return bool(same)
+
+
+def _goodbye(converted: dict[str, Any], place: str) -> bool:
+    _step("Try next")
+    report = converters.TargetReport(
+        format=converted["target-format"],
+        location=place,
+        status="synced",
+        metadata_path=converted["target-metadata-path"],
+    )
+    for line in queries(report):
+        console.print(f"   {line}", markup=False)
+    console.print(f"   make demo TABLE={place}    (again: nothing to do)")
+    return True
+
+
+def _step(text: str) -> None:
+    console.print(f"\n[bold]▸ {text}[/bold]")
+
+
+def _row(values: tuple[Any, ...]) -> str:
+    return "  ".join(str(value) for value in values)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shortened(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_shortened(each) for each in value]
+    return value[:100] + "…" if isinstance(value, str) and len(value) > 100 else value
+
+
+if __name__ == "__main__":
+    main()
