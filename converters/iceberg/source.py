@@ -249,6 +249,7 @@ def _batch(entries: Entries, table: Table, shape: pa.Schema, *, exact: bool) -> 
     columns = entries.table
     paths = canonical_all(columns.column(PATH).chunk(0).cast(pa.string()))
     _refuse_encrypted(columns, paths)
+    _refuse_relative(paths)
     try:
         spec = table.spec(entries.spec_id)
     except KeyError as error:
@@ -276,3 +277,10 @@ def _refuse_encrypted(columns: pa.Table, paths: pa.Array) -> None:
     if keys.null_count < len(keys):
         path = paths.filter(keys.is_valid().chunk(0))[0].as_py()
         raise UnsupportedTableFeature(f"The data file '{path}' is encrypted, which is not supported.")
+
+
+def _refuse_relative(paths: pa.Array) -> None:
+    absolute = pc.match_substring_regex(paths, r"^[a-z][a-z0-9+.-]*://")
+    if not pc.all(absolute).as_py():
+        path = paths.filter(pc.invert(absolute))[0].as_py()
+        raise CorruptTable(f"The data file '{path}' is not named by an absolute location.")
