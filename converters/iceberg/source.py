@@ -11,28 +11,24 @@ import pyarrow.compute as pc
 
 from converters.errors import CorruptTable, InvalidOption, UnsupportedTableFeature
 from converters.iceberg.deletes import refuse_deletes
+from converters.iceberg.file_batches import file_batch
 from converters.iceberg.history import has_name_mapping, names_are_stable, promotions
 from converters.iceberg.locate import LoadedTable, has_metadata, load_table
 from converters.iceberg.manifest_list_reader import DATA, DELETES, ManifestFile, read_manifest_list
-from converters.iceberg.manifest_reader import FORMAT, KEY_METADATA, PATH, ROWS, SIZE, Entries, read_entries
+from converters.iceberg.manifest_reader import FORMAT, PATH, SIZE, read_entries
 from converters.iceberg.metadata import MAIN_BRANCH, SnapshotJson, TableMetadata
 from converters.iceberg.partition import spec_from_json
-from converters.iceberg.partition_values import partition_values
 from converters.iceberg.schema import narrow_types, schema_from_json, schema_text
-from converters.iceberg.statistics import leaf_statistics
-from converters.model.data_file import data_file_batch, data_file_schema, rows_per_batch
+from converters.model.data_file import data_file_schema, rows_per_batch
 from converters.model.partition import PartitionSpec
 from converters.model.snapshot import FieldIds, Snapshot, Table
 from converters.storage.base import Storage
 from converters.storage.location import canonical_all
-from converters.sync.state import SOURCE_KEY, XTABLE_KEY
 
 __all__ = ["IcebergSource", "IcebergSourceOptions"]
 
 _NO_VERSION = "0"
 _FOOTERS_AT_ONCE = 4096
-_CONVERTER_KEYS = (XTABLE_KEY, SOURCE_KEY, "delta-version")
-"""Properties of tables whose bounds come from another format's, which may be wider than the values."""
 
 
 class IcebergSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
@@ -128,9 +124,8 @@ class IcebergSource:
         refuse_deletes(self._storage, [each for each in view.manifests if each.content == DELETES])
         data = [each for each in view.manifests if each.content == DATA]
         shape = data_file_schema(table.schema, table.specs)
-        exact = not any(key in table.properties for key in _CONVERTER_KEYS)
         for entries in read_entries(self._storage, data, limit):
-            batch = _batch(entries, table, shape, exact=exact)
+            batch = file_batch(entries, table, shape)
             for start in range(0, len(batch), limit):
                 yield batch.slice(start, limit)
 
@@ -243,44 +238,3 @@ def _feature_names(metadata: TableMetadata, manifests: Sequence[ManifestFile]) -
         yield "rowLineage"
     if has_name_mapping(metadata):
         yield "nameMapping"
-
-
-def _batch(entries: Entries, table: Table, shape: pa.Schema, *, exact: bool) -> pa.RecordBatch:
-    columns = entries.table
-    paths = canonical_all(columns.column(PATH).chunk(0).cast(pa.string()))
-    _refuse_encrypted(columns, paths)
-    _refuse_relative(paths)
-    try:
-        spec = table.spec(entries.spec_id)
-    except KeyError as error:
-        raise CorruptTable(f"A manifest is of partition spec {entries.spec_id}, which the table has not.") from error
-    row_counts = columns.column(ROWS).chunk(0)
-    rows = len(paths)
-    return data_file_batch(
-        shape,
-        {
-            "path": paths,
-            "size": columns.column(SIZE).chunk(0),
-            "row_count": row_counts,
-            "file_format": pc.utf8_upper(columns.column(FORMAT).chunk(0).cast(pa.string())),
-            "spec_id": pa.repeat(pa.scalar(entries.spec_id, pa.int32()), rows),
-        },
-        partition_values(entries, spec, table.schema),
-        leaf_statistics(table.schema, columns, row_counts.to_numpy(), exact=exact),
-    )
-
-
-def _refuse_encrypted(columns: pa.Table, paths: pa.Array) -> None:
-    if KEY_METADATA not in columns.column_names:
-        return
-    keys = columns.column(KEY_METADATA)
-    if keys.null_count < len(keys):
-        path = paths.filter(keys.is_valid().chunk(0))[0].as_py()
-        raise UnsupportedTableFeature(f"The data file '{path}' is encrypted, which is not supported.")
-
-
-def _refuse_relative(paths: pa.Array) -> None:
-    absolute = pc.match_substring_regex(paths, r"^[a-z][a-z0-9+.-]*://")
-    if not pc.all(absolute).as_py():
-        path = paths.filter(pc.invert(absolute))[0].as_py()
-        raise CorruptTable(f"The data file '{path}' is not named by an absolute location.")
