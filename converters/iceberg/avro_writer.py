@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, cast
+from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ IntArray = npt.NDArray[np.int64]
 ByteArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
-Cells = ByteArray | pa.Array
+Cells: TypeAlias = "ByteArray | pa.Array"
 """An encoded column: a matrix, a value to a row, where all are equally wide; else a binary array without nulls."""
 
 EMPTY = b"\x00"

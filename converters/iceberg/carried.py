@@ -109,7 +109,7 @@ def _check_ids(table: Table) -> None:
     for node in table.schema.nodes:
         if isinstance(node.type, ListType | MapType):
             raise UnsupportedTableFeature(
-                f"The column '{node.dotted}' is a {type_name(node.type)} in a table with column mapping, whose data files "
-                "carry ids for columns but not for the members of lists and maps: Iceberg readers would see null.",
+                f"The column '{node.dotted}' is a {type_name(node.type)} in a table with column mapping, whose data "
+                "files have ids for columns but not for members of lists and maps: Iceberg readers would see null.",
                 hint="Rewrite the table with IcebergCompatV2, which writes these ids.",
             )

@@ -24,7 +24,7 @@ from converters.iceberg.bounds_encoding import cut, encode_values
 from converters.iceberg.manifest_schema import decimal_bytes
 from converters.model.data_file import STAT_NAMES
 from converters.model.partition import PartitionField
-from converters.model.types import DecimalType, FixedType, PrimitiveType, Type
+from converters.model.types import DecimalType, FixedType, PrimitiveType, Type, arrow_type
 
 __all__ = [
     "ADDED",
@@ -36,6 +36,7 @@ __all__ = [
     "PartitionMember",
     "Status",
     "encode_entries",
+    "partition_column",
 ]
 
 Status = Literal[0, 1, 2]
@@ -82,9 +83,10 @@ class PartitionMember(msgspec.Struct, frozen=True):
 
 
 class EntryLayout(msgspec.Struct, frozen=True):
-    """What the entries of one partition spec look like."""
+    """What entries look like: those of one partition spec of the target, from one kind of batch."""
 
     format_version: int
+    spec_id: int
     partition: tuple[PartitionMember, ...]
     leaves: tuple[LeafLayout, ...]
 
@@ -124,7 +126,7 @@ def encode_entries(
     _write_text(row, batch.column("path"))
     _write_format(row, batch.column("file_format"))
     for member in layout.partition:
-        _write_partition_value(row, pc.struct_field(batch.column("partition"), [member.member]), member.type)
+        _write_partition_value(row, partition_column(batch, member), member.type)
     rows = varints(_numbers(batch.column("row_count")))
     row.add(rows)
     row.add(varints(_numbers(batch.column("size"))))
@@ -134,6 +136,13 @@ def encode_entries(
     if layout.format_version >= 3:
         _write_optional_number(row, None if origins is None else origins.first_row_id)
     return row.join()
+
+
+def partition_column(batch: pa.RecordBatch, member: PartitionMember) -> pa.Array:
+    """A partition field's values; null where the batch has none."""
+    values = batch.column("partition")
+    place = values.type.get_field_index(member.member)
+    return pc.struct_field(values, [place]) if place >= 0 else pa.nulls(len(batch), arrow_type(member.type))
 
 
 def _numbers(values: pa.Array) -> npt.NDArray[Any]:

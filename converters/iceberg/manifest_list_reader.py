@@ -22,7 +22,20 @@ DATA, DELETES = 0, 1
 _PATH, _LENGTH, _SPEC, _CONTENT = "f500", "f501", "f502", "f517"
 _ADDED, _EXISTING, _DELETED = "f504", "f505", "f506"
 _KEY_METADATA = "f519"
-_COLUMNS = (_PATH, _LENGTH, _SPEC, _CONTENT, _ADDED, _EXISTING, _DELETED, _KEY_METADATA)
+_SEQUENCE, _SNAPSHOT, _FIRST_ROW = "f515", "f503", "f520"
+_COLUMNS = (
+    _PATH,
+    _LENGTH,
+    _SPEC,
+    _CONTENT,
+    _ADDED,
+    _EXISTING,
+    _DELETED,
+    _KEY_METADATA,
+    _SEQUENCE,
+    _SNAPSHOT,
+    _FIRST_ROW,
+)
 
 
 class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +47,9 @@ class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
         content: ``DATA`` or ``DELETES``.
         spec_id: The partition spec of its files; None where only the manifest itself says (version 1).
         live: How many live files it has; None = unknown.
+        sequence_number: What entries without a sequence number of their own have.
+        snapshot_id: Likewise, for the snapshot that added them; None = unknown.
+        first_row_id: The first id of rows without ids (version 3); None = they have none.
     """
 
     path: str
@@ -41,6 +57,9 @@ class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
     content: int = DATA
     spec_id: int | None = None
     live: int | None = None
+    sequence_number: int = 0
+    snapshot_id: int | None = None
+    first_row_id: int | None = None
 
 
 def read_manifest_list(storage: Storage, snapshot: SnapshotJson) -> tuple[ManifestFile, ...]:
@@ -96,4 +115,7 @@ def _manifest(row: dict[str, Any], where: str) -> ManifestFile:
         content=content,
         spec_id=row.get(_SPEC),
         live=None if added is None or existing is None else max(added, 0) + max(existing, 0),
+        sequence_number=row.get(_SEQUENCE) or 0,
+        snapshot_id=row.get(_SNAPSHOT),
+        first_row_id=row.get(_FIRST_ROW),
     )

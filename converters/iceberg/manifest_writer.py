@@ -18,7 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.iceberg.avro_writer import ContainerWriter
-from converters.iceberg.manifest_entries import ADDED, DELETED, EXISTING, EntryLayout, Origins, Status, encode_entries
+from converters.iceberg.manifest_entries import (
+    ADDED,
+    DELETED,
+    EXISTING,
+    EntryLayout,
+    Origins,
+    Status,
+    encode_entries,
+    partition_column,
+)
 from converters.iceberg.manifest_schema import manifest_schema
 from converters.iceberg.metadata import SchemaJson, SpecJson
 from converters.iceberg.partition_order import PartitionRanks, PartitionSummary
@@ -32,6 +41,7 @@ WINDOW_BYTES = 8 * MANIFEST_BYTES
 """Entries that are held, uncompressed, to be ordered by partition."""
 
 _CELLS_PER_SLICE = 50_000
+_FEWEST_ROWS = 500
 _MEMORY_BYTES = 32 * 2**20
 _STATUSES: tuple[Status, ...] = (ADDED, EXISTING, DELETED)
 
@@ -54,8 +64,8 @@ class WrittenManifest(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     length: int
     spec_id: int
-    files: dict[int, int]
-    rows: dict[int, int]
+    files: dict[Status, int]
+    rows: dict[Status, int]
     min_sequence_number: int
     partitions: tuple[PartitionSummary, ...]
 
@@ -89,12 +99,18 @@ class _Chunk(msgspec.Struct, frozen=True):
         )
 
 
+class _Window(msgspec.Struct, frozen=True):
+    """Entries of one spec that are not written yet."""
+
+    layout: EntryLayout
+    chunks: list[_Chunk]
+
+
 class ManifestWriter:
     """Takes a snapshot's entries and makes manifests of them."""
 
     def __init__(
         self,
-        layouts: Mapping[int, EntryLayout],
         schema: SchemaJson,
         specs: Mapping[int, SpecJson],
         snapshot_id: int,
@@ -103,43 +119,45 @@ class ManifestWriter:
         """Write nothing yet.
 
         Args:
-            layouts: What entries look like, by the target's spec id.
             schema: The target's schema; goes into the headers.
             specs: The target's partition specs; likewise.
             snapshot_id: The snapshot that is being written.
             sequence_number: Its sequence number.
         """
-        self._layouts = layouts
         self._schema = schema
         self._specs = specs
         self._snapshot_id = snapshot_id
         self._sequence_number = sequence_number
         self._spool = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115 - closed by close()
-        self._windows: dict[tuple[int, bool], list[_Chunk]] = {}
+        self._windows: dict[tuple[int, bool], _Window] = {}
         self._changed: dict[int, list[pa.Table]] = {}
         self.manifests: list[WrittenManifest] = []
         self.totals = {status: Totals() for status in _STATUSES}
 
-    def add(self, batch: pa.RecordBatch, spec_id: int, status: Status, origins: Origins | None = None) -> None:
+    def add(self, batch: pa.RecordBatch, layout: EntryLayout, status: Status, origins: Origins | None = None) -> None:
         """Take files of one spec and one status; ``origins`` as for ``encode_entries``."""
-        layout = self._layouts[spec_id]
-        step = max(1, _CELLS_PER_SLICE // max(1, len(layout.leaves)))
-        window = self._windows.setdefault((spec_id, status == DELETED), [])
+        if len(batch) == 0:
+            return
+        step = max(_FEWEST_ROWS, _CELLS_PER_SLICE // max(1, len(layout.leaves)))
+        key = (layout.spec_id, status == DELETED)
+        window = self._windows.setdefault(key, _Window(layout, []))
         for start in range(0, len(batch), step):
             part = batch.slice(start, step)
             where = None if origins is None else _sliced(origins, start, step)
-            window.append(self._chunk(part, layout, status, where))
-        total = self.totals[status]
-        total.files += len(batch)
-        total.rows += pc.sum(batch.column("row_count")).as_py() or 0
-        total.size += pc.sum(batch.column("size")).as_py() or 0
-        if sum(chunk.entries.nbytes for chunk in window) >= WINDOW_BYTES:
-            self._flush(spec_id, deleted=status == DELETED)
+            window.chunks.append(self._chunk(part, layout, status, where))
+        self._count(batch, status)
+        if sum(chunk.entries.nbytes for chunk in window.chunks) >= WINDOW_BYTES:
+            self._flush(self._windows.pop(key))
+
+    def forget(self, batch: pa.RecordBatch) -> None:
+        """Count files as deleted that no entry can be written for, as their partition cannot be told any more."""
+        self._count(batch, DELETED)
 
     def finish(self) -> None:
         """Write what is still held; afterwards ``manifests`` and ``totals`` are complete."""
-        for spec_id, deleted in list(self._windows):
-            self._flush(spec_id, deleted=deleted)
+        for window in self._windows.values():
+            self._flush(window)
+        self._windows.clear()
 
     def changed_partitions(self) -> int:
         """How many partitions entries were added to or deleted from."""
@@ -154,10 +172,15 @@ class ManifestWriter:
         """Drop the spool."""
         self._spool.close()
 
+    def _count(self, batch: pa.RecordBatch, status: Status) -> None:
+        total = self.totals[status]
+        total.files += len(batch)
+        total.rows += pc.sum(batch.column("row_count")).as_py() or 0
+        total.size += pc.sum(batch.column("size")).as_py() or 0
+
     def _chunk(self, batch: pa.RecordBatch, layout: EntryLayout, status: Status, origins: Origins | None) -> _Chunk:
         entries = encode_entries(batch, layout, status, self._snapshot_id, origins)
-        values = batch.column("partition")
-        partition = pa.table({m.member: pc.struct_field(values, [m.member]) for m in layout.partition})
+        partition = pa.table({str(member.field.id): partition_column(batch, member) for member in layout.partition})
         sequence = (
             np.full(len(batch), self._sequence_number, np.int64)
             if origins is None
@@ -174,9 +197,8 @@ class ManifestWriter:
             )
         return _Chunk(entries, partition, status, rows, sequence)
 
-    def _flush(self, spec_id: int, *, deleted: bool) -> None:
-        chunks = self._windows.pop((spec_id, deleted))
-        layout = self._layouts[spec_id]
+    def _flush(self, window: _Window) -> None:
+        chunks, layout = window.chunks, window.layout
         partition = pa.concat_tables([chunk.partition for chunk in chunks])
         ranks = PartitionRanks(partition, [member.type for member in layout.partition])
         order = ranks.order()
@@ -189,15 +211,16 @@ class ManifestWriter:
                 edges = np.searchsorted(numbers[start : start + len(chunk.entries)], [number, number + 1])
                 if edges[0] < edges[1]:
                     parts.append(chunk.part(slice(*edges)))
-            self._write(spec_id, parts, ranks.summaries(numbers == number))
+            self._write(layout, parts, ranks.summaries(numbers == number))
         changed = [chunk.partition for chunk in chunks if chunk.status != EXISTING]
         if changed:
-            self._changed.setdefault(spec_id, []).append(_distinct(changed))
+            self._changed.setdefault(layout.spec_id, []).append(_distinct(changed))
 
-    def _write(self, spec_id: int, parts: list[_Chunk], partitions: tuple[PartitionSummary, ...]) -> None:
+    def _write(self, layout: EntryLayout, parts: list[_Chunk], partitions: tuple[PartitionSummary, ...]) -> None:
         start = self._spool.seek(0, 2)
-        container = ContainerWriter(self._spool, self._header(spec_id))
-        files, rows = dict.fromkeys(_STATUSES, 0), dict.fromkeys(_STATUSES, 0)
+        container = ContainerWriter(self._spool, self._header(layout))
+        files: dict[Status, int] = dict.fromkeys(_STATUSES, 0)
+        rows: dict[Status, int] = dict.fromkeys(_STATUSES, 0)
         lowest: list[int] = []
         for part in parts:
             container.write(part.entries)
@@ -209,7 +232,7 @@ class ManifestWriter:
             WrittenManifest(
                 start=start,
                 length=container.size,
-                spec_id=spec_id,
+                spec_id=layout.spec_id,
                 files=files,
                 rows=rows,
                 min_sequence_number=min(lowest, default=self._sequence_number),
@@ -217,15 +240,15 @@ class ManifestWriter:
             )
         )
 
-    def _header(self, spec_id: int) -> dict[str, str]:
-        layout, spec = self._layouts[spec_id], self._specs[spec_id]
+    def _header(self, layout: EntryLayout) -> dict[str, str]:
+        spec = self._specs[layout.spec_id]
         schema = manifest_schema([(m.field, m.type) for m in layout.partition], layout.format_version)
         return {
             "avro.schema": json.dumps(schema, separators=(",", ":"), ensure_ascii=False),
             "schema": msgspec.json.encode(self._schema).decode(),
             "schema-id": str(self._schema.schema_id),
             "partition-spec": msgspec.json.encode(spec.fields).decode(),
-            "partition-spec-id": str(spec_id),
+            "partition-spec-id": str(spec.spec_id),
             "format-version": str(layout.format_version),
             "content": "data",
         }

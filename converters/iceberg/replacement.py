@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.errors import CorruptTable
+from converters.errors import CorruptTable, TablecastError, UnsupportedTableFeature
 from converters.formats import Commit
-from converters.iceberg.commit import Publication, metadata_directory, metadata_name
+from converters.iceberg.commit import Publication, metadata_directory
 from converters.iceberg.locate import LoadedTable
 from converters.iceberg.manifest_entries import ADDED, DELETED, EXISTING, EntryLayout, LeafLayout, PartitionMember
 from converters.iceberg.manifest_list_writer import ListedManifest, encode_manifest_list
-from converters.iceberg.manifest_writer import ManifestWriter
-from converters.iceberg.metadata import SnapshotJson, encode_metadata
+from converters.iceberg.manifest_writer import ManifestWriter, WrittenManifest
+from converters.iceberg.metadata import SnapshotJson, SpecJson, encode_metadata
 from converters.iceberg.metrics_modes import InexactColumns
 from converters.iceberg.next_metadata import NextVersion, next_metadata, next_timestamp
+from converters.iceberg.partition import spec_from_json
+from converters.iceberg.previous_files import PreviousFiles
 from converters.iceberg.schema import schema_text
 from converters.iceberg.schema_evolution import plan_schema
 from converters.iceberg.spec_evolution import plan_specs
 from converters.iceberg.summary import snapshot_summary
 from converters.iceberg.target_properties import target_properties
-from converters.model.partition import result_type
+from converters.model.partition import PartitionSpec, result_type
+from converters.model.schema import Schema
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
 from converters.storage.location import join
@@ -70,42 +74,85 @@ class Replacement:
         self._specs = plan_specs(self._source, self._schema.schema, self._schema.ids, self._base)
         self._sequence_number = self._base.last_sequence_number + 1 if self._base else 1
         self._snapshot_id = self._new_snapshot_id()
+        self._old_layouts: dict[int, EntryLayout] = {}
         leaves = tuple(
             LeafLayout(str(leaf.field.id), self._schema.ids[leaf.field.id], leaf.field.type)
             for leaf in self._source.schema.leaves
         )
-        self._layouts = {spec_id: self._layout(spec_id, leaves) for spec_id in self._specs.by_source}
+        self._layouts = {spec.spec_id: self._layout(spec, leaves) for spec in self._source.specs}
         self._inexact = InexactColumns(leaves)
 
     def run(self, files: Iterator[pa.RecordBatch]) -> tuple[Commit, NextVersion]:
-        """Consume the files, then commit."""
-        writer = ManifestWriter(
-            {self._specs.by_source[spec_id].spec_id: layout for spec_id, layout in self._layouts.items()},
-            self._schema.json,
-            {spec.spec_id: spec for spec in self._specs.specs},
-            self._snapshot_id,
-            self._sequence_number,
-        )
+        """Consume the files, then commit.
+
+        Raises:
+            CorruptTable: A file's row count is not known; nothing was written.
+            CommitConflict: Somebody committed meanwhile; nothing of ours is visible.
+        """
+        specs = {spec.spec_id: spec for spec in self._specs.specs}
+        writer = ManifestWriter(self._schema.json, specs, self._snapshot_id, self._sequence_number)
         try:
+            previous = self._previous()
             for batch in files:
-                self._take(batch, writer)
+                self._take(batch, writer, previous)
+            if previous is not None:
+                self._delete(previous, writer)
             writer.finish()
-            return self._commit(writer)
+            keeps = previous is not None and not previous.has_deletes and self._keeps_snapshot(writer)
+            return self._commit(writer, None if keeps else writer)
         finally:
             writer.close()
 
-    def _layout(self, spec_id: int, leaves: tuple[LeafLayout, ...]) -> EntryLayout:
-        source = self._source.spec(spec_id)
-        placed = self._specs.by_source[spec_id]
+    def _layout(self, spec: PartitionSpec, leaves: tuple[LeafLayout, ...]) -> EntryLayout:
+        """What entries from the source's batches look like."""
+        placed = self._specs.by_source[spec.spec_id]
         members = tuple(
             PartitionMember(
-                str(field.id),
-                target,
-                result_type(field.transform, self._source.schema.by_id[field.source_id].type),
+                str(field.id), target, result_type(field.transform, self._source.schema.by_id[field.source_id].type)
             )
-            for field, target in zip(source.fields, placed.fields, strict=True)
+            for field, target in zip(spec.fields, placed.fields, strict=True)
         )
-        return EntryLayout(self._format_version, members, leaves)
+        return EntryLayout(self._format_version, placed.spec_id, members, leaves)
+
+    def _previous(self) -> PreviousFiles | None:
+        """The files that the target has; None where it has none or, being damaged, cannot say."""
+        current = self._base.current_snapshot if self._base else None
+        if current is None:
+            return None
+        schema = self._schema.schema
+        specs = _writable(self._specs.specs, schema)
+        self._old_layouts = {
+            spec_id: EntryLayout(
+                self._format_version,
+                spec_id,
+                tuple(
+                    PartitionMember(
+                        str(field.id), field, result_type(field.transform, schema.by_id[field.source_id].type)
+                    )
+                    for field in spec.fields
+                ),
+                (),
+            )
+            for spec_id, spec in specs.items()
+        }
+        try:
+            return PreviousFiles.read(self._storage, current, schema, specs)
+        except (CorruptTable, UnsupportedTableFeature):
+            return None
+
+    def _delete(self, previous: PreviousFiles, writer: ManifestWriter) -> None:
+        for spec_id, part, origins in previous.gone():
+            layout = self._old_layouts.get(spec_id)
+            if layout is None:
+                writer.forget(part)
+            else:
+                writer.add(part, layout, DELETED, origins)
+
+    def _keeps_snapshot(self, writer: ManifestWriter) -> bool:
+        """Whether the snapshot that the target has says all there is to say."""
+        assert self._base is not None
+        changed = writer.totals[ADDED].files + writer.totals[DELETED].files
+        return not changed and not self._schema.retyped and self._format_version == self._base.format_version
 
     def _new_snapshot_id(self) -> int:
         taken = {each.snapshot_id for each in self._base.snapshots} if self._base else set[int]()
@@ -114,47 +161,30 @@ class Replacement:
             if found and found not in taken:
                 return found
 
-    def _take(self, batch: pa.RecordBatch, writer: ManifestWriter) -> None:
+    def _take(self, batch: pa.RecordBatch, writer: ManifestWriter, previous: PreviousFiles | None) -> None:
         if len(batch) == 0:
             return
-        unknown = batch.column("row_count").is_null()
         if batch.column("row_count").null_count:
-            path = batch.column("path").filter(unknown)[0].as_py()
+            path = batch.column("path").filter(batch.column("row_count").is_null())[0].as_py()
             raise CorruptTable(f"The row count of the data file '{path}' is not known.")
         self._inexact.see(batch)
         for spec_id, part in _by_spec(batch):
-            writer.add(part, self._specs.by_source[spec_id].spec_id, ADDED)
+            layout = self._layouts[spec_id]
+            if previous is None:
+                writer.add(part, layout, ADDED)
+                continue
+            there, origins = previous.find(layout.spec_id, part)
+            writer.add(part.filter(there), layout, EXISTING, origins)
+            writer.add(part.filter(pc.invert(there)), layout, ADDED)
 
-    def _commit(self, writer: ManifestWriter) -> tuple[Commit, NextVersion]:
+    def _commit(self, writer: ManifestWriter, written: ManifestWriter | None) -> tuple[Commit, NextVersion]:
+        """Commit; a new snapshot of what was written, or none."""
         publication = Publication(self._storage, self._location)
         timestamp = next_timestamp(self._base)
-        directory = metadata_directory(self._location)
-        attempt = str(uuid.uuid4())
-        first_row_id = (self._base.next_row_id or 0) if self._base else 0
-        listed = self._listed(writer, join(directory, attempt), first_row_id)
-        list_path = join(directory, f"snap-{self._snapshot_id}-1-{attempt}.avro")
-        parent = self._base.current_snapshot_id if self._base else None
-        versioned = self._format_version >= 3
-        added_rows = sum(each.manifest.rows[ADDED] + each.manifest.rows[EXISTING] for each in listed)
-        snapshot = SnapshotJson(
-            sequence_number=self._sequence_number,
-            snapshot_id=self._snapshot_id,
-            parent_snapshot_id=None if self._schema.restarted else parent,
-            timestamp_ms=timestamp,
-            summary=snapshot_summary(writer, self._state),
-            manifest_list=list_path,
-            schema_id=self._schema.json.schema_id,
-            first_row_id=first_row_id if versioned else None,
-            added_rows=added_rows if versioned else None,
-        )
-        manifest_list = encode_manifest_list(
-            listed,
-            format_version=self._format_version,
-            snapshot_id=self._snapshot_id,
-            parent_snapshot_id=snapshot.parent_snapshot_id,
-            sequence_number=self._sequence_number,
-            first_row_id=snapshot.first_row_id,
-        )
+        snapshot = None
+        if written is not None:
+            snapshot = self._put_snapshot(written, publication, timestamp)
+        current = snapshot.snapshot_id if snapshot else self._base.current_snapshot_id if self._base else None
         following = next_metadata(
             self._base,
             base_path=self._loaded.path if self._loaded else None,
@@ -169,21 +199,15 @@ class Replacement:
                 self._schema.schema,
                 self._state,
                 inexact=self._inexact.field_ids,
-                head=(self._snapshot_id, self._schema.json.schema_id or 0, self._specs.default_spec_id),
+                head=(current or 0, self._schema.json.schema_id or 0, self._specs.default_spec_id),
             ),
             snapshot=snapshot,
             retention_hours=self._retention_hours,
         )
-        publication.put_all(
-            [
-                *((each.path, lambda each=each: writer.data(each.manifest)) for each in listed),
-                (list_path, lambda: manifest_list),
-            ]
-        )
         version = (self._loaded.version or 0) + 1 if self._loaded else 1
         path = publication.publish(version, encode_metadata(following.metadata))
         commit = Commit(
-            version=metadata_name(version).partition(".")[0],
+            version=f"v{version}",
             metadata_path=path,
             schema_text=schema_text(self._schema.json),
             files_added=writer.totals[ADDED].files,
@@ -191,18 +215,65 @@ class Replacement:
         )
         return commit, following
 
-    def _listed(self, writer: ManifestWriter, prefix: str, first_row_id: int) -> list[ListedManifest]:
-        listed: list[ListedManifest] = []
-        for number, manifest in enumerate(writer.manifests):
-            listed.append(
-                ListedManifest(
-                    path=f"{prefix}-m{number}.avro",
-                    manifest=manifest,
-                    first_row_id=first_row_id if self._format_version >= 3 else None,
-                )
-            )
-            first_row_id += manifest.rows[ADDED] + manifest.rows[EXISTING]
-        return listed
+    def _put_snapshot(self, written: ManifestWriter, publication: Publication, timestamp: int) -> SnapshotJson:
+        """Write the manifests and their list."""
+        directory = metadata_directory(self._location)
+        attempt = str(uuid.uuid4())
+        versioned = self._format_version >= 3
+        first_row_id = ((self._base.next_row_id or 0) if self._base else 0) if versioned else None
+        listed = _listed(written, join(directory, attempt), first_row_id)
+        list_path = join(directory, f"snap-{self._snapshot_id}-1-{attempt}.avro")
+        parent = self._base.current_snapshot_id if self._base and not self._schema.restarted else None
+        manifest_list = encode_manifest_list(
+            listed,
+            format_version=self._format_version,
+            snapshot_id=self._snapshot_id,
+            parent_snapshot_id=parent,
+            sequence_number=self._sequence_number,
+            first_row_id=first_row_id,
+        )
+        files: list[tuple[str, Callable[[], bytes]]] = [
+            (each.path, partial(written.data, each.manifest)) for each in listed
+        ]
+        publication.put_all([*files, (list_path, lambda: manifest_list)])
+        return SnapshotJson(
+            sequence_number=self._sequence_number,
+            snapshot_id=self._snapshot_id,
+            parent_snapshot_id=parent,
+            timestamp_ms=timestamp,
+            summary=snapshot_summary(written, self._state),
+            manifest_list=list_path,
+            schema_id=self._schema.json.schema_id,
+            first_row_id=first_row_id,
+            added_rows=sum(_live_rows(each.manifest) for each in listed) if versioned else None,
+        )
+
+
+def _live_rows(manifest: WrittenManifest) -> int:
+    return manifest.rows[ADDED] + manifest.rows[EXISTING]
+
+
+def _listed(written: ManifestWriter, prefix: str, first_row_id: int | None) -> list[ListedManifest]:
+    """Name the manifests, and give each the row ids for the rows that it has (version 3)."""
+    listed: list[ListedManifest] = []
+    for number, manifest in enumerate(written.manifests):
+        listed.append(ListedManifest(path=f"{prefix}-m{number}.avro", manifest=manifest, first_row_id=first_row_id))
+        if first_row_id is not None:
+            first_row_id += _live_rows(manifest)
+    return listed
+
+
+def _writable(specs: Iterable[SpecJson], schema: Schema) -> dict[int, PartitionSpec]:
+    """The specs all of whose fields are derived, in a way that we know, from a column that there is."""
+    found: dict[int, PartitionSpec] = {}
+    for spec in specs:
+        try:
+            known = spec_from_json(spec)
+        except TablecastError:
+            continue
+        if all(field.source_id in schema.by_id for field in known.fields):
+            found[known.spec_id] = known
+    return found
 
 
 def _by_spec(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
