@@ -14,7 +14,7 @@ import msgspec
 
 from converters.errors import CorruptTable, LimitExceeded
 from converters.iceberg.avro_container import zigzag
-from converters.iceberg.metadata import decode_json
+from converters.iceberg.metadata_file import decode_json
 
 __all__ = ["FlatColumn", "FlatSchema", "flatten", "partition_column"]
 

@@ -22,7 +22,8 @@ from converters.errors import (
     SourceTableNotFound,
     UnsupportedTableFeature,
 )
-from converters.iceberg.metadata import TableMetadata, decode_metadata
+from converters.iceberg.metadata import TableMetadata
+from converters.iceberg.metadata_file import decode_metadata
 from converters.storage.base import Storage
 from converters.storage.location import canonical, join, parent
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from converters.iceberg.metadata import decode_json
+from converters.iceberg.metadata_file import decode_json
 from converters.model.schema import Schema
 from converters.model.types import Field, ListType, MapType, StructType, Type
 

@@ -17,7 +17,8 @@ from converters.iceberg.locate import LoadedTable
 from converters.iceberg.manifest_entries import ADDED, DELETED, EXISTING, EntryLayout, LeafLayout, PartitionMember
 from converters.iceberg.manifest_list_writer import ListedManifest, encode_manifest_list
 from converters.iceberg.manifest_writer import ManifestWriter, WrittenManifest
-from converters.iceberg.metadata import SnapshotJson, SpecJson, encode_metadata
+from converters.iceberg.metadata import SnapshotJson, SpecJson
+from converters.iceberg.metadata_file import encode_metadata
 from converters.iceberg.metrics_modes import InexactColumns
 from converters.iceberg.next_metadata import NextVersion, next_metadata, next_timestamp
 from converters.iceberg.partition import spec_from_json

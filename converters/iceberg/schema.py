@@ -15,8 +15,8 @@ from converters.iceberg.metadata import (
     SchemaJson,
     StructJson,
     TypeJson,
-    decode_json,
 )
+from converters.iceberg.metadata_file import decode_json
 from converters.model.schema import Schema
 from converters.model.types import (
     PRIMITIVE_KINDS,
