@@ -46,8 +46,8 @@ format: $(STAMPS)/test  ## Put the code in form
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(STAMPS)/demo  ## Measure speed and memory
-	$(BIN)/python -m bench $(ARGS)
+bench: $(STAMPS)/test  ## Measure speed and memory (ARGS='--sizes 10000' for a short run)
+	$(BIN)/python bench/run.py $(ARGS)
 
 # One stamp for each lock file: what has not changed is not installed again.
 $(STAMPS)/venv: requirements/build.txt
