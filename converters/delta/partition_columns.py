@@ -66,13 +66,22 @@ def identity_sources(table: Table) -> frozenset[int]:
     )
 
 
-def identity_columns(table: Table, notes: list[str]) -> tuple[PartitionColumn, ...]:
-    """The columns that partition every file of a table by identity; ``notes`` takes why others do not."""
+def identity_columns(
+    table: Table, generated: tuple[PartitionColumn, ...], notes: list[str]
+) -> tuple[PartitionColumn, ...]:
+    """The columns that partition every file of a table by identity.
+
+    Args:
+        table: The table.
+        generated: What stands for other transforms.
+        notes: Takes why other partition fields are not used.
+    """
+    said = {id_ for each in generated for id_ in each.field_ids}
     columns = {field.id: field for field in table.schema.fields}
     found: list[PartitionColumn] = []
     for field in table.default_spec.fields:
         source = table.schema.by_id.get(field.source_id)
-        if field.transform.kind == "void" or source is None:
+        if field.transform.kind == "void" or source is None or field.id in said:
             continue
         what = source.dotted if field.transform.kind == "identity" else f"{field.transform}({source.dotted})"
         column = columns.get(field.source_id)

@@ -38,7 +38,8 @@ def live_files(
 
     Yields:
         Tables with ``path`` (a canonical location), ``log_path`` (as it is written), ``deletion_vector``, ``size``,
-        ``modified_at``; with ``content`` also ``stats``, ``partition_values`` and sometimes ``stats_parsed`` (see ``CheckpointReader.adds``).
+        ``modified_at``; with ``content`` also ``stats``, ``partition_values`` and sometimes ``stats_parsed`` (see
+        ``CheckpointReader.adds``).
 
     Raises:
         CorruptTable: A part of the log is missing or not understood.

@@ -20,7 +20,7 @@ from converters.model.types import (
     type_name,
 )
 
-__all__ = ["adapted", "has_default", "illegal_name", "stored_as"]
+__all__ = ["adapted", "all_fields", "illegal_name", "stored_as"]
 
 _ILLEGAL = frozenset(" ,;{}()\n\t=")
 """What a column's name may not have without column mapping (Delta's Spark writers refuse it)."""
@@ -130,12 +130,8 @@ def illegal_name(schema: Schema) -> str | None:
     return None
 
 
-def has_default(schema: Schema) -> bool:
-    """Whether a column has a default expression."""
-    return any(field.default_sql is not None for field in _all_fields(schema.fields))
-
-
-def _all_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
+def all_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
+    """Columns and the members of structs in them, however deep."""
     for field in fields:
         yield field
         yield from _inside(field.type)
@@ -144,7 +140,7 @@ def _all_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
 def _inside(type_: Type) -> Iterator[Field]:
     match type_:
         case StructType(fields):
-            yield from _all_fields(fields)
+            yield from all_fields(fields)
         case ListType(element=element):
             yield from _inside(element)
         case MapType(key=key, value=value):

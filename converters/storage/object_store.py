@@ -21,6 +21,7 @@ from converters.errors import (
     StorageError,
 )
 from converters.storage.base import METADATA_LIMIT, Data, ObjectMeta
+from converters.storage.local_files import write_file
 from converters.storage.location import split
 from converters.storage.roots import Roots
 
@@ -107,13 +108,19 @@ class ObjectStorage:
         """Create an object, whole or not at all; see ``Storage.put_if_absent``."""
         store, key = self._resolve(path)
         with _translated(path):
-            obstore.put(store, key, data, mode="create", use_multipart=False)
+            if split(path)[0] == "file" and not isinstance(data, bytes):
+                write_file(split(path)[2], data, only_if_absent=True)
+            else:
+                obstore.put(store, key, data, mode="create", use_multipart=False)
 
     def put(self, path: str, data: Data) -> None:
         """Create or replace an object; see ``Storage.put``."""
         store, key = self._resolve(path)
         with _translated(path):
-            obstore.put(store, key, data, mode="overwrite")
+            if split(path)[0] == "file" and not isinstance(data, bytes):
+                write_file(split(path)[2], data, only_if_absent=False)
+            else:
+                obstore.put(store, key, data, mode="overwrite")
 
     def delete(self, path: str) -> None:
         """Delete an object, if it is there; see ``Storage.delete``."""
@@ -179,7 +186,10 @@ def _millis(seconds: float) -> int:
 
 
 _KINDS: tuple[tuple[tuple[type[Exception], ...], Callable[[str], StorageError]], ...] = (
-    ((oe.AlreadyExistsError, oe.PreconditionError), lambda p: ObjectAlreadyExists(f"'{p}' already exists.")),
+    (
+        (oe.AlreadyExistsError, oe.PreconditionError, FileExistsError),
+        lambda p: ObjectAlreadyExists(f"'{p}' already exists."),
+    ),
     ((FileNotFoundError,), lambda p: ObjectNotFound(f"'{p}' does not exist.")),
     (
         (oe.PermissionDeniedError, oe.UnauthenticatedError, PermissionError),

@@ -1,0 +1,116 @@
+"""Writing classic checkpoints (Delta protocol, "Checkpoints"): one Parquet file, and ``_last_checkpoint`` beside it."""
+
+from __future__ import annotations
+
+import tempfile
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from converters.delta.add_actions import ADD_TYPE, REMOVE_TYPE, Adds, Removes
+from converters.storage.base import Storage
+from converters.storage.location import join
+
+__all__ = ["CheckpointWriter"]
+
+_TEXTS = pa.map_(pa.string(), pa.string())
+_SCHEMA = pa.schema(
+    [
+        pa.field("txn", pa.struct([("appId", pa.string()), ("version", pa.int64()), ("lastUpdated", pa.int64())])),
+        pa.field("add", ADD_TYPE),
+        pa.field("remove", REMOVE_TYPE),
+        pa.field(
+            "metaData",
+            pa.struct(
+                [
+                    ("id", pa.string()),
+                    ("name", pa.string()),
+                    ("description", pa.string()),
+                    ("format", pa.struct([("provider", pa.string()), ("options", _TEXTS)])),
+                    ("schemaString", pa.string()),
+                    ("partitionColumns", pa.list_(pa.string())),
+                    ("createdTime", pa.int64()),
+                    ("configuration", _TEXTS),
+                ]
+            ),
+        ),
+        pa.field(
+            "protocol",
+            pa.struct(
+                [
+                    ("minReaderVersion", pa.int32()),
+                    ("minWriterVersion", pa.int32()),
+                    ("readerFeatures", pa.list_(pa.string())),
+                    ("writerFeatures", pa.list_(pa.string())),
+                ]
+            ),
+        ),
+        pa.field(
+            "domainMetadata",
+            pa.struct([("domain", pa.string()), ("configuration", pa.string()), ("removed", pa.bool_())]),
+        ),
+    ]
+)
+
+
+class CheckpointWriter:
+    """Collects a checkpoint in a temporary file; a context manager that deletes the file."""
+
+    def __init__(self, version: int) -> None:
+        """Begin the checkpoint of a version."""
+        self._version = version
+        self._file = tempfile.NamedTemporaryFile(prefix="tablecast-", suffix=".parquet")  # noqa: SIM115 - __exit__
+        # A spilt string column of its own dictionary would only cost time: paths and statistics do not repeat.
+        self._writer = pq.ParquetWriter(self._file.name, _SCHEMA, compression="zstd", use_dictionary=False)
+        self._rows = 0
+        self._adds = 0
+
+    def __enter__(self) -> Self:
+        """Nothing more than ``self``."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Delete the temporary file."""
+        self._writer.close()
+        self._file.close()
+
+    def actions(self, actions: list[dict[str, Any]]) -> None:
+        """Add actions that are not about files, each a mapping from its kind to its content."""
+        self._write(pa.Table.from_pylist(actions, _SCHEMA))
+
+    def adds(self, adds: Adds) -> None:
+        """Add live files."""
+        self._adds += len(adds.path)
+        self._column("add", adds.checkpoint_column())
+
+    def removes(self, removes: Removes) -> None:
+        """Add files that were removed."""
+        self._column("remove", removes.checkpoint_column())
+
+    def commit(self, storage: Storage, log_directory: str) -> None:
+        """Put the checkpoint into the log, then tell readers of it.
+
+        Raises:
+            StorageError: The storage failed; readers go on without the checkpoint.
+        """
+        self._writer.close()
+        self._file.seek(0)
+        storage.put(join(log_directory, f"{self._version:020d}.checkpoint.parquet"), self._file)
+        size = self._file.seek(0, 2)
+        hint = {"version": self._version, "size": self._rows, "sizeInBytes": size, "numOfAddFiles": self._adds}
+        storage.put(join(log_directory, "_last_checkpoint"), msgspec.json.encode(hint))
+
+    def _column(self, kind: str, values: pa.StructArray) -> None:
+        if not len(values):
+            return
+        columns = [values if field.name == kind else pa.nulls(len(values), field.type) for field in _SCHEMA]
+        self._write(pa.table(columns, schema=_SCHEMA))
+
+    def _write(self, rows: pa.Table) -> None:
+        self._rows += len(rows)
+        self._writer.write_table(rows)

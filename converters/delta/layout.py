@@ -1,0 +1,182 @@
+"""How a snapshot is written as a Delta table: columns, column mapping, partition columns, table features."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.delta.file_columns import stored_columns
+from converters.delta.partition_columns import (
+    PartitionColumn,
+    generated_columns,
+    identity_columns,
+    identity_sources,
+)
+from converters.delta.schema import write_schema
+from converters.delta.staging import StagedFiles
+from converters.delta.target_schema import adapted, all_fields, illegal_name, stored_as
+from converters.errors import UnsupportedTableFeature
+from converters.model.schema import Schema
+from converters.model.snapshot import Table
+from converters.model.types import PRIMITIVE_KINDS
+from converters.parquet.footers import Footer, read_footers
+from converters.storage.base import Storage
+
+__all__ = ["MAPPING_KEYS", "Layout", "LayoutPlan"]
+
+_MODE_KEY = "delta.columnMapping.mode"
+_HIGHEST_ID_KEY = "delta.columnMapping.maxColumnId"
+MAPPING_KEYS = (_MODE_KEY, _HIGHEST_ID_KEY)
+"""Table properties that only column mapping has."""
+
+_PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+"""Names that every Iceberg writer stores as they are; others it may replace by what Avro allows (``a_x20b``)."""
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """A Delta table to be.
+
+    Attributes:
+        schema: Its columns, generated ones included, with their names inside the files.
+        mapped: Whether it uses column mapping (by name).
+        partitions: Its partition columns.
+    """
+
+    schema: Schema
+    mapped: bool
+    partitions: tuple[PartitionColumn, ...]
+
+    @property
+    def schema_string(self) -> str:
+        """The schema in Delta's JSON."""
+        return write_schema(self.schema, mapped=self.mapped)
+
+    @property
+    def without_statistics(self) -> frozenset[int]:
+        """Columns whose values the partition values say."""
+        return frozenset(each.column.id for each in self.partitions)
+
+    @property
+    def features(self) -> set[str]:
+        """Delta table features that it needs."""
+        found = {"columnMapping"} if self.mapped else set[str]()
+        if any(node.type == PRIMITIVE_KINDS["timestamp"] for node in self.schema.nodes):
+            found.add("timestampNtz")
+        if any(field.default_sql is not None for field in all_fields(self.schema.fields)):
+            found.add("allowColumnDefaults")
+        if any(field.generation_sql is not None for field in self.schema.fields):
+            found.add("generatedColumns")
+        return found
+
+    def configuration(self, present: Mapping[str, str]) -> dict[str, str]:
+        """The table properties that column mapping needs; ids never go down."""
+        if not self.mapped:
+            return {}
+        highest = present.get(_HIGHEST_ID_KEY, "")
+        known = int(highest) if highest.isdecimal() else 0
+        return {_MODE_KEY: "name", _HIGHEST_ID_KEY: str(max(self.schema.highest_id, known))}
+
+
+class LayoutPlan:
+    """What the snapshot alone says of the layout; the files say the rest."""
+
+    def __init__(self, table: Table, *, uuid_as_binary: bool, generate: bool) -> None:
+        """Look at a table.
+
+        Raises:
+            UnsupportedTableFeature: Delta cannot have it; the message names the column.
+        """
+        self._table = table
+        self._schema, self.notes = adapted(table.schema, uuid_as_binary=uuid_as_binary)
+        self._illegal_name = illegal_name(self._schema)
+        write_schema(self._schema)
+        partition_notes: list[str] = []
+        self._generated = generated_columns(table, partition_notes) if generate else ()
+        self._identities = identity_columns(table, self._generated, partition_notes)
+        if self._is_mapped(self._schema) and table.default_spec.fields:
+            partition_notes = ["The Delta table is not partitioned, because it maps the names of columns."]
+        self.notes += partition_notes
+        self._unsayable: set[int] = set()
+
+    def look_at(self, batch: pa.RecordBatch) -> None:
+        """Take in what one batch of files says.
+
+        Raises:
+            UnsupportedTableFeature: A file is not Parquet, or a generated column cannot say a value.
+        """
+        other = batch.filter(pc.not_equal(batch.column("file_format"), "PARQUET"))
+        if len(other):
+            raise UnsupportedTableFeature(
+                f"The data file '{other.column('path')[0]}' is in the format {other.column('file_format')[0]}; Delta "
+                "tables have Parquet files only.",
+                hint="Rewrite such files as Parquet.",
+            )
+        for each in self._identities:
+            if each.column.id not in self._unsayable:
+                try:
+                    each.texts(batch)
+                except UnsupportedTableFeature:
+                    # Files carry the column, so that it need not be a partition column.
+                    self._unsayable.add(each.column.id)
+        for each in self._generated:
+            each.texts(batch)
+
+    def settle(self, storage: Storage, files: StagedFiles) -> Layout:
+        """Decide, now that all files were looked at.
+
+        Raises:
+            UnsupportedTableFeature: Delta readers would not find a column in the files, or find another one.
+        """
+        schema = self._schema
+        partitions = (*(each for each in self._identities if each.column.id not in self._unsayable), *self._generated)
+        absent: Mapping[int, str] = {}
+        if self._must_ask_files(partitions):
+            found = stored_columns(
+                self._table.schema, _footers(storage, files.batches()), by_name=self._table.names_are_stable
+            )
+            schema, absent = stored_as(schema, found.names), found.absent
+        mapped = self._is_mapped(schema)
+        if mapped:
+            # DuckDB reads null for some partition columns of such tables.
+            partitions = ()
+        self._check_imported(partitions, absent)
+        made = tuple(each.column for each in partitions if each.column.generation_sql is not None)
+        return Layout(msgspec.structs.replace(schema, fields=(*schema.fields, *made)), mapped, partitions)
+
+    def _is_mapped(self, schema: Schema) -> bool:
+        return self._illegal_name is not None or any(
+            field.stored_name != field.name for field in all_fields(schema.fields)
+        )
+
+    def _must_ask_files(self, partitions: Iterable[PartitionColumn]) -> bool:
+        table = self._table
+        left = identity_sources(table) - {each.column.id for each in partitions}
+        return (
+            not table.names_are_stable
+            or bool(table.promotions)
+            or any(not _PLAIN.match(field.stored_name) for field in all_fields(table.schema.fields))
+            or any(field.initial_default is not None for field in all_fields(table.schema.fields))
+            or (table.field_ids != "all" and bool(left))
+        )
+
+    def _check_imported(self, partitions: Iterable[PartitionColumn], absent: Mapping[int, str]) -> None:
+        """Refuse files that have a column's value in their partition only, where Delta has no such partition."""
+        written = {each.column.id for each in partitions}
+        for id_ in sorted(identity_sources(self._table) - written):
+            if id_ in absent:
+                node = self._table.schema.by_id[id_]
+                raise UnsupportedTableFeature(
+                    f"The data file '{absent[id_]}' lacks the column '{node.dotted}', whose value its partition says, "
+                    "and the Delta table cannot be partitioned by it.",
+                    hint="Rewrite the files that were imported.",
+                )
+
+
+def _footers(storage: Storage, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, Footer]]:
+    for batch in batches:
+        paths = batch.column("path").to_pylist()
+        yield from zip(paths, read_footers(storage, paths, batch.column("size").to_pylist()), strict=True)
