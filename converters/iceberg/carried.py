@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from converters.errors import UnsupportedTableFeature
-from converters.iceberg.schema_evolution import has_own_ids
+from converters.iceberg.source_files import has_ids_everywhere, has_own_ids
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.model.types import Field, ListType, MapType, PrimitiveType, StructType, Type, type_name
@@ -99,17 +99,19 @@ def _check_partitioning(table: Table) -> None:
 
 
 def _check_ids(table: Table) -> None:
-    if not table.names_are_stable and table.field_ids != "all":
+    if has_ids_everywhere(table):
+        return
+    if not table.names_are_stable:
         raise UnsupportedTableFeature(
             "Columns were renamed, and the data files carry no field ids, so that Iceberg cannot tell which is which.",
             hint="Rewrite the table's data files.",
         )
-    if table.field_ids == "all" or not has_own_ids(table):
+    if not has_own_ids(table):
         return
     for node in table.schema.nodes:
         if isinstance(node.type, ListType | MapType):
             raise UnsupportedTableFeature(
                 f"The column '{node.dotted}' is a {type_name(node.type)} in a table with column mapping, whose data "
-                "files have ids for columns but not for members of lists and maps: Iceberg readers would see null.",
+                "files have ids for columns but not for list and map members: Iceberg readers would not find these.",
                 hint="Rewrite the table with IcebergCompatV2, which writes these ids.",
             )

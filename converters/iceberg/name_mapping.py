@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -24,9 +24,20 @@ class MappedField(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omi
     fields: tuple[MappedField, ...] = ()
 
 
-def name_mapping_text(schema: Schema) -> str:
-    """The mapping for data files that have each column under its ``stored_name``."""
-    return msgspec.json.encode([_mapped(field) for field in schema.fields]).decode()
+_FIRST_HIDDEN_ID = 2_147_483_000
+"""Ids from here are given to no column: the highest are reserved (spec, "Reserved Field IDs")."""
+
+
+def name_mapping_text(schema: Schema, hidden: Sequence[str] = ()) -> str:
+    """The mapping for data files that have each column under its ``stored_name``.
+
+    Args:
+        schema: The columns.
+        hidden: Names of further top-level columns that data files may have; their ids are no column's.
+    """
+    mapped = [_mapped(field) for field in schema.fields]
+    extra = [MappedField(field_id=id_, names=(name,)) for id_, name in enumerate(hidden, _FIRST_HIDDEN_ID)]
+    return msgspec.json.encode([*mapped, *extra]).decode()
 
 
 def parse_name_mapping(text: str) -> tuple[MappedField, ...]:

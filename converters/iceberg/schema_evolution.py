@@ -12,6 +12,7 @@ import msgspec
 from converters.iceberg.metadata import SchemaJson, TableMetadata
 from converters.iceberg.name_mapping import NAME_MAPPING_KEY, mapped_names, name_mapping_text, parse_name_mapping
 from converters.iceberg.schema import narrow_types, schema_from_json, schema_to_json
+from converters.iceberg.source_files import has_own_ids
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.model.types import (
@@ -25,7 +26,7 @@ from converters.model.types import (
     is_nested,
 )
 
-__all__ = ["SchemaPlan", "can_promote", "has_own_ids", "plan_schema"]
+__all__ = ["SchemaPlan", "can_promote", "plan_schema"]
 
 _INT_KINDS = ("byte", "short", "int")
 
@@ -50,11 +51,6 @@ class SchemaPlan(msgspec.Struct, frozen=True, kw_only=True):
     last_column_id: int
     retyped: bool = False
     restarted: bool = False
-
-
-def has_own_ids(table: Table) -> bool:
-    """Whether the field ids are the source's own, and may be in its data files."""
-    return table.field_ids == "all" or any(field.physical_name is not None for field in table.schema.fields)
 
 
 def plan_schema(table: Table, base: TableMetadata | None) -> SchemaPlan:

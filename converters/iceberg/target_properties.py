@@ -8,6 +8,7 @@ from converters.iceberg.metadata import TableMetadata
 from converters.iceberg.metrics_modes import with_metrics_modes
 from converters.iceberg.name_mapping import NAME_MAPPING_KEY, name_mapping_text
 from converters.iceberg.schema import NARROW_TYPES_KEY, narrow_types_text
+from converters.iceberg.source_files import hidden_columns
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.sync.state import XTABLE_KEY
@@ -42,7 +43,7 @@ def target_properties(
     """
     properties = dict(base.properties) if base else dict(_NEW_TABLE)
     properties.setdefault(_DELETE_AFTER_COMMIT, "true")
-    properties[NAME_MAPPING_KEY] = name_mapping_text(schema)
+    properties[NAME_MAPPING_KEY] = name_mapping_text(schema, hidden_columns(source))
     narrow = narrow_types_text(schema)
     if narrow is not None:
         properties[NARROW_TYPES_KEY] = narrow
