@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import io
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -98,7 +99,7 @@ class Corpus:
         self._rows: dict[tuple[str, int | None], pa.Table] = {}
         packed = (HERE / "tables.tar.zst").read_bytes()
         with tarfile.open(fileobj=io.BytesIO(zstandard.decompress(packed))) as archive:
-            archive.extractall(self._pristine, filter="data")
+            _unpack(archive, self._pristine)
 
     def copy(self, wanted: Case | str, root: Path, stage: int | None = None) -> Path:
         """Put a table under `root`, to be done with as one likes, and return where it is.
@@ -134,6 +135,19 @@ class Corpus:
                 raise AssertionError(f"{wanted} is not what it was when the corpus was made")
             self._rows[wanted.name, stage] = rows
         return self._rows[wanted.name, stage]
+
+
+def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """Write out files and empty folders (`extractall` differs too much between Python versions)."""
+    for member in archive:
+        place = folder / member.name
+        content = archive.extractfile(member)
+        if content is None:
+            place.mkdir(parents=True, exist_ok=True)
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content.read())
+        os.utime(place, (member.mtime, member.mtime))
 
 
 def _replace(source: Path, place: Path) -> None:
