@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from converters.delta.add_actions import ADD_TYPE, REMOVE_TYPE, Adds, Removes
+from converters.delta.add_actions import ADD_TYPE, REMOVE_TYPE, Adds
 from converters.storage.base import Storage
 from converters.storage.location import join
 
@@ -88,9 +88,9 @@ class CheckpointWriter:
         self._adds += len(adds.path)
         self._column("add", adds.checkpoint_column())
 
-    def removes(self, removes: Removes) -> None:
-        """Add files that were removed."""
-        self._column("remove", removes.checkpoint_column())
+    def removes(self, removes: pa.StructArray) -> None:
+        """Add files that were removed, as ``REMOVE_TYPE``."""
+        self._column("remove", removes)
 
     def commit(self, storage: Storage, log_directory: str) -> None:
         """Put the checkpoint into the log, then tell readers of it.

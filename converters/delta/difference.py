@@ -1,0 +1,97 @@
+"""What a sync changes: the source's files against those that the target lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.delta.partition_values import texts_of
+from converters.errors import UnsupportedTableFeature
+
+__all__ = ["Difference", "Matched"]
+
+_Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+class Matched(msgspec.Struct, frozen=True):
+    """A batch of the source's files against the target.
+
+    Attributes:
+        changed: Which of them have to be written.
+        log_path: How the target's log spells the path of those that it lists; null for the others.
+    """
+
+    changed: pa.Array
+    log_path: pa.Array
+
+
+class Difference:
+    """Compares batch by batch, once all locations are known."""
+
+    def __init__(self, paths: Sequence[pa.Array], live: pa.Table | None, *, everything: bool) -> None:
+        """Match files by their locations.
+
+        Args:
+            paths: The locations of the source's files, batch by batch.
+            live: The target's files, as ``Base.live`` gives them; None where there is no target yet.
+            everything: Write all files anew, also those that the target lists as they are.
+
+        Raises:
+            UnsupportedTableFeature: The source lists a file twice.
+        """
+        new = pa.chunked_array(list(paths), pa.string())
+        _refuse_duplicates(new)
+        # Otherwise every ``take`` would put the chunks together anew.
+        self._live = live = None if live is None else live.combine_chunks()
+        self._everything = everything
+        self._position = 0
+        self._matches: pa.ChunkedArray | None = None
+        gone: _Flags = np.ones(0 if live is None else len(live), dtype=np.bool_)
+        if live is not None:
+            self._matches = pc.index_in(new, value_set=live["path"])
+            gone[np.asarray(self._matches.drop_null())] = False
+        self._gone = gone
+        kept = int(len(gone) - gone.sum())
+        self.files_added = len(new) - kept
+        self.files_removed = int(gone.sum())
+
+    def gone(self) -> pa.Table | None:
+        """The target's files that the source does not have."""
+        return None if self._live is None else self._live.filter(pa.array(self._gone))
+
+    def next(self, batch: pa.RecordBatch, partition_values: Mapping[str, pa.Array]) -> Matched:
+        """Compare the next batch, in the order of ``paths``; ``partition_values`` are its texts by column."""
+        start = self._position
+        self._position += len(batch)
+        if self._matches is None or self._live is None:
+            return Matched(pa.repeat(pa.scalar(value=True), len(batch)), pa.nulls(len(batch), pa.string()))
+        matches = self._matches.slice(start, len(batch)).combine_chunks()
+        known = self._live.take(matches)
+        log_path = known["log_path"].combine_chunks()
+        if self._everything:
+            return Matched(pa.repeat(pa.scalar(value=True), len(batch)), log_path)
+        same = pc.and_(
+            pc.equal(known["size"].combine_chunks(), batch.column("size")),
+            pc.equal(known["rows"].combine_chunks(), batch.column("row_count")),
+        )
+        for name, texts in partition_values.items():
+            before = texts_of(known["partition_values"], name)
+            both_null = pc.and_(pc.is_null(before), pc.is_null(texts))
+            same = pc.and_(same, pc.or_kleene(pc.equal(before, texts), both_null))
+        return Matched(pc.invert(pc.fill_null(same, fill_value=False)), log_path)
+
+
+def _refuse_duplicates(paths: pa.ChunkedArray) -> None:
+    if pc.count_distinct(paths).as_py() == len(paths):
+        return
+    counted = paths.value_counts()
+    twice = counted.filter(pc.greater(pc.struct_field(counted, "counts"), 1))
+    raise UnsupportedTableFeature(
+        f"The table lists the data file '{pc.struct_field(twice, 'values')[0]}' more than once, so that its rows count "
+        "more than once; Delta counts a file once.",
+        hint="Rewrite the table's data files.",
+    )

@@ -1,0 +1,124 @@
+"""Files that were removed not long ago, which a checkpoint must remember (Delta protocol, "Checkpoints").
+
+Vacuum leaves a removed file alone until its tombstone expires; without one it takes the file for garbage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from converters.delta.add_actions import REMOVE_TYPE
+from converters.delta.commit import lines_with
+from converters.delta.target_base import Base
+from converters.errors import CorruptTable
+from converters.storage.base import Storage
+
+__all__ = ["unexpired_removes"]
+
+_RETENTION_KEY = "delta.deletedFileRetentionDuration"
+_INTERVAL = re.compile(r"^(?:interval\s+)?(\d{1,9})\s+(second|minute|hour|day|week)s?$", re.IGNORECASE)
+_MILLIS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "week": 604_800_000}
+
+
+class _Remove(msgspec.Struct, rename="camel"):
+    path: str
+    deletion_timestamp: int | None = None
+    partition_values: dict[str, str | None] | None = None
+    size: int | None = None
+
+
+class _Line(msgspec.Struct):
+    remove: _Remove | None = None
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def unexpired_removes(storage: Storage, base: Base, still_there: pa.ChunkedArray, now: int) -> pa.StructArray:
+    """The tombstones of a table that a checkpoint of it carries on, as its column ``remove``.
+
+    Args:
+        storage: Where the table's log is.
+        base: The table.
+        still_there: Log paths that need none: files that are live, or get a new one.
+        now: Milliseconds since the epoch.
+
+    Raises:
+        CorruptTable: The log is not understood.
+    """
+    oldest = now - _retention(base.state.metadata.properties)
+    found: dict[str, dict[str, Any]] = {}
+    for remove in _removes(storage, base):
+        if remove.deletion_timestamp is not None and remove.deletion_timestamp >= oldest:
+            found.setdefault(
+                remove.path,
+                {
+                    "path": remove.path,
+                    "deletionTimestamp": remove.deletion_timestamp,
+                    "dataChange": False,
+                    "extendedFileMetadata": remove.partition_values is not None and remove.size is not None,
+                    "partitionValues": None
+                    if remove.partition_values is None
+                    else list(remove.partition_values.items()),
+                    "size": remove.size,
+                },
+            )
+    if found:
+        for path in still_there.filter(pa.compute.is_in(still_there, value_set=pa.array(list(found)))).to_pylist():
+            del found[path]
+    return pa.array(list(found.values()), REMOVE_TYPE)
+
+
+def _removes(storage: Storage, base: Base) -> Iterator[_Remove]:
+    for lines in base.commits.newest_first():
+        for start, line in lines_with(lines, b'"remove"'):
+            try:
+                action = _decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                raise CorruptTable(
+                    f"'{lines.path_of(start)}' has an action that is not understood: {error}."
+                ) from error
+            if action.remove is not None:
+                yield action.remove
+    checkpoint = base.segment.checkpoint
+    if checkpoint is None or checkpoint.kind != "parquet":
+        return
+    for file in checkpoint.files:
+        with storage.open(file.path) as source:
+            yield from _from_parquet(pq.ParquetFile(source), file.path)
+
+
+def _from_parquet(parquet: pq.ParquetFile, path: str) -> Iterator[_Remove]:
+    members = [field.name for field in parquet.schema_arrow.field("remove").type] if _has_removes(parquet) else []
+    wanted = [each for each in ("path", "deletionTimestamp", "partitionValues", "size") if each in members]
+    if "path" not in wanted:
+        return
+    try:
+        for batch in parquet.iter_batches(columns=[f"remove.{each}" for each in wanted]):
+            rows = batch.column("remove")
+            for row in rows.filter(pa.compute.is_valid(pa.compute.struct_field(rows, "path"))).to_pylist():
+                values = row.get("partitionValues")
+                yield _Remove(
+                    row["path"],
+                    row.get("deletionTimestamp"),
+                    None if values is None else dict(values),
+                    row.get("size"),
+                )
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptTable(f"The checkpoint file '{path}' cannot be read: {str(error)[:200]}") from error
+
+
+def _has_removes(parquet: pq.ParquetFile) -> bool:
+    return "remove" in parquet.schema_arrow.names
+
+
+def _retention(properties: Mapping[str, str]) -> int:
+    match = _INTERVAL.match(properties.get(_RETENTION_KEY, "interval 1 week").strip())
+    # An interval that we do not read is taken for long: a tombstone too many does no harm.
+    return int(match[1]) * _MILLIS[match[2].lower()] if match else 366 * _MILLIS["day"]
