@@ -63,12 +63,15 @@ class Layout(msgspec.Struct, frozen=True):
     @property
     def features(self) -> set[str]:
         """Delta table features that it needs."""
+        fields = tuple(all_fields(self.schema.fields))
         found = {"columnMapping"} if self.mapped else set[str]()
+        if any(field.required for field in fields):
+            found.add("invariants")
         if any(node.type == PRIMITIVE_KINDS["timestamp"] for node in self.schema.nodes):
             found.add("timestampNtz")
-        if any(field.default_sql is not None for field in all_fields(self.schema.fields)):
+        if any(field.default_sql is not None for field in fields):
             found.add("allowColumnDefaults")
-        if any(field.generation_sql is not None for field in self.schema.fields):
+        if any(field.generation_sql is not None for field in fields):
             found.add("generatedColumns")
         return found
 

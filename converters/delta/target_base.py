@@ -6,14 +6,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.checkpoint import CheckpointReader
-from converters.delta.commit import CommitReader
-from converters.delta.log import LOG_DIRECTORY, CommitFile, Listing, Segment, find_segment, list_log
-from converters.delta.replay import live_files
-from converters.delta.state import TableState, read_state
+from converters.delta.log import CommitFile, Segment
+from converters.delta.reader import LogReader
+from converters.delta.state import TableState
 from converters.errors import CorruptTable, UnsupportedTableFeature
 from converters.storage.base import Storage
-from converters.storage.location import join
 from converters.sync.state import XTABLE_KEY
 
 __all__ = ["Base", "read_base"]
@@ -25,14 +22,16 @@ _CHANGES = frozenset({"add", "remove", "cdc", "metaData", "protocol"})
 class Base:
     """A Delta table that a sync builds on."""
 
-    def __init__(self, storage: Storage, location: str, listing: Listing, segment: Segment) -> None:
+    def __init__(self, storage: Storage, log: LogReader) -> None:
+        """Read its state.
+
+        Raises:
+            CorruptTable: The log cannot be read.
+        """
         self._storage = storage
-        self._location = location
-        self._listing = listing
-        self.segment = segment
-        self.commits = CommitReader(storage, [each.file for each in segment.commits])
-        self.checkpoint = CheckpointReader(storage, segment.checkpoint) if segment.checkpoint is not None else None
-        self.state: TableState = read_state(self.commits, self.checkpoint)
+        self._log = log
+        self.segment: Segment = log.segment
+        self.state: TableState = log.state()
 
     @property
     def version(self) -> int:
@@ -42,11 +41,11 @@ class Base:
     @property
     def log_directory(self) -> str:
         """Where its log is."""
-        return join(self._location, LOG_DIRECTORY)
+        return self._log.listing.directory
 
     def small_actions(self) -> TableState:
         """Its state with all transactions and domains, for which the whole log must be searched."""
-        return read_state(self.commits, self.checkpoint, everything=True)
+        return self._log.state(everything=True)
 
     def live(self) -> pa.Table:
         """Its files: ``path`` (canonical), ``log_path`` (as written), ``size``, ``rows``, ``partition_values``.
@@ -55,10 +54,10 @@ class Base:
             UnsupportedTableFeature: A file has a deletion vector.
         """
         found: list[pa.Table] = []
-        for files in live_files(self.commits, self.checkpoint, self._location):
+        for files in self._log.files():
             if files["deletion_vector"].null_count < len(files):
                 raise UnsupportedTableFeature(
-                    f"The Delta table at '{self._location}' has deletion vectors, and cannot be replaced.",
+                    f"The Delta table at '{self._log.location}' has deletion vectors, and cannot be replaced.",
                     hint="Convert to another path.",
                 )
             found.append(
@@ -92,7 +91,7 @@ class Base:
         if state is None:
             return None
         for version in range(self.version, -1, -1):
-            commit = self._listing.commits.get(version)
+            commit = self._log.listing.commits.get(version)
             if commit is None:
                 return "the commit of the last sync is no longer in its log"
             info = self._commit_info(commit)
@@ -151,8 +150,8 @@ def read_base(storage: Storage, location: str) -> Base | None:
     Raises:
         CorruptTable: What is there cannot be read.
     """
-    listing = list_log(storage, location)
-    return None if listing.is_empty else Base(storage, location, listing, find_segment(listing))
+    log = LogReader.open(storage, location)
+    return None if log is None else Base(storage, log)
 
 
 def _tag(info: dict[str, object]) -> str | None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from converters.delta.add_actions import REMOVE_TYPE
-from converters.delta.commit import lines_with
+from converters.delta.commit import CommitReader, lines_with
 from converters.delta.target_base import Base
 from converters.errors import CorruptTable
 from converters.storage.base import Storage
@@ -76,7 +76,8 @@ def unexpired_removes(storage: Storage, base: Base, still_there: pa.ChunkedArray
 
 
 def _removes(storage: Storage, base: Base) -> Iterator[_Remove]:
-    for lines in base.commits.newest_first():
+    commits = CommitReader(storage, [each.file for each in base.segment.commits])
+    for lines in commits.newest_first():
         for start, line in lines_with(lines, b'"remove"'):
             try:
                 action = _decoder.decode(line)
