@@ -23,7 +23,7 @@ _COMMIT = re.compile(r"^(\d{20})\.json$")
 _COMPACTED = re.compile(r"^(\d{20})\.(\d{20})\.compacted\.json$")
 _CLASSIC = re.compile(r"^(\d{20})\.checkpoint\.parquet$")
 _PART = re.compile(r"^(\d{20})\.checkpoint\.(\d{10})\.(\d{10})\.parquet$")
-_NAMED = re.compile(r"^(\d{20})\.checkpoint\.[0-9A-Za-z-]+\.(json|parquet)$")
+_NAMED = re.compile(r"^(\d{20})\.checkpoint\.[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\.(json|parquet)$")
 
 
 class CommitFile(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Self
 
 import msgspec
@@ -27,6 +28,8 @@ from converters.storage.base import Storage
 from converters.storage.location import join
 
 __all__ = ["DeltaSource", "DeltaSourceOptions"]
+
+_LISTERS = 16
 
 
 class DeltaSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
@@ -218,15 +221,15 @@ def _refuse_deletion_vectors(files: pa.Table) -> None:
 
 
 def _check_present(storage: Storage, paths: pa.ChunkedArray) -> None:
-    """Make sure that an old version's files have not been vacuumed, directory by directory."""
-    directories = pc.unique(pc.replace_substring_regex(paths, r"/[^/]*$", ""))
-    for directory in directories.to_pylist():
-        there = pa.array([found.path for found in storage.list(directory)], pa.string())
-        inside = paths.filter(pc.equal(pc.replace_substring_regex(paths, r"/[^/]*$", ""), directory))
-        missing = inside.filter(pc.invert(pc.is_in(inside, value_set=there)))
-        if len(missing):
-            msg = f"The data file '{missing[0].as_py()}' of that version no longer exists."
-            raise CorruptTable(msg, hint="It was vacuumed: convert a newer version.")
+    """Make sure that an old version's files have not been vacuumed; each directory is listed once."""
+    directories = pc.unique(pc.replace_substring_regex(paths, r"/[^/]*$", "")).to_pylist()
+    with ThreadPoolExecutor(_LISTERS) as pool:
+        listed = pool.map(lambda directory: [found.path for found in storage.list(directory)], directories)
+        there = pa.array([path for found in listed for path in found], pa.string())
+    missing = paths.filter(pc.invert(pc.is_in(paths, value_set=there)))
+    if len(missing):
+        msg = f"The data file '{missing[0].as_py()}' of that version no longer exists."
+        raise CorruptTable(msg, hint="It was vacuumed: convert a newer version.")
 
 
 class _LastCheckpoint(msgspec.Struct, rename="camel"):

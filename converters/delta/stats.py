@@ -5,7 +5,7 @@ What is missing, malformed or contradicts itself is unknown, never an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -50,7 +50,7 @@ class _Extremes(msgspec.Struct, frozen=True):
     tight: pa.Array
     lower: Sequence[pa.Array | None]
     upper: Sequence[pa.Array | None]
-    nulls: Sequence[pa.Array]
+    nulls: Sequence[pa.Array | None]
 
 
 class StatsReader:
@@ -61,6 +61,11 @@ class StatsReader:
         self._leaves = schema.leaves
         self._kinds = [column_kind(leaf.field.type) for leaf in self._leaves]
         self._shape = _shape(self._leaves, self._kinds)
+        places = dict(_places(self._shape))
+        self._places = {
+            name: [places.get((name, *leaf.stored_path)) for leaf in self._leaves]
+            for name in ("minValues", "maxValues", "nullCount")
+        }
         self._large = [n for n, kind in enumerate(self._kinds) if kind == "large_decimal"]
         paths = [self._leaves[n].stored_path for n in self._large]
         self._large_reader = ExactReader(paths) if paths else None
@@ -89,11 +94,8 @@ class StatsReader:
         record = query(connection, sql, files=pa.table({"stats": text}))["record"].combine_chunks()
         lower: list[pa.Array | None] = []
         upper: list[pa.Array | None] = []
-        for leaf, kind in zip(self._leaves, self._kinds, strict=True):
-            low, high = (
-                self._member(record, name, leaf, kind) if kind not in {"none", "large_decimal"} else None
-                for name in ("minValues", "maxValues")
-            )
+        for number, (leaf, kind) in enumerate(zip(self._leaves, self._kinds, strict=True)):
+            low, high = (self._member(record, name, number, kind) for name in ("minValues", "maxValues"))
             if leaf.field.type == PRIMITIVE_KINDS["long"] and low is not None and high is not None:
                 low, high = _exact_integers(text, leaf, low, high)
             lower.append(low)
@@ -108,14 +110,14 @@ class StatsReader:
             pc.struct_field(record, "tightBounds"),
             lower,
             upper,
-            [self._member(record, "nullCount", leaf, "integer") for leaf in self._leaves],
+            [self._member(record, "nullCount", number, "integer") for number in range(len(self._leaves))],
         )
 
-    def _member(self, record: pa.StructArray, name: str, leaf: Leaf, kind: ColumnKind) -> pa.Array:
-        found = record
-        for step in (name, *leaf.stored_path):
-            # By number: an Arrow struct may have two members of one name, but then not ours.
-            found = pc.struct_field(found, found.type.get_all_field_indices(step)[:1])
+    def _member(self, record: pa.StructArray, name: str, number: int, kind: ColumnKind) -> pa.Array | None:
+        place = self._places[name][number]
+        if place is None:
+            return None
+        found = pc.struct_field(record, place)
         return found.cast(pa.int64()) if kind == "instant" else found
 
     def _from_parsed(self, record: pa.StructArray) -> _Extremes:
@@ -143,7 +145,10 @@ class StatsReader:
         columns: dict[int, Mapping[str, pa.Array]] = {}
         for number, (leaf, kind) in enumerate(zip(self._leaves, self._kinds, strict=True)):
             lower, upper = found.lower[number], found.upper[number]
-            stats: dict[str, pa.Array] = {"null_count": _null_counts(found.nulls[number], rows, loose)}
+            nulls = found.nulls[number]
+            stats: dict[str, pa.Array] = {}
+            if nulls is not None:
+                stats["null_count"] = _null_counts(nulls, rows, loose)
             if lower is not None and upper is not None:
                 stats |= bounds_of(kind, leaf.field.type, lower, upper)
                 if loose is not None:
@@ -169,6 +174,17 @@ def _put(tree: dict[str, Any], path: tuple[str, ...], type_: str) -> None:
     for name in path[:-1]:
         tree = tree.setdefault(name, {})
     tree[path[-1]] = type_
+
+
+def _places(
+    tree: Mapping[str, Any], path: tuple[str, ...] = (), place: tuple[int, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], list[int]]]:
+    """Where each leaf is, by numbers: Arrow cannot look up every name that JSON can have."""
+    for number, (name, below) in enumerate(tree.items()):
+        if isinstance(below, dict):
+            yield from _places(below, (*path, name), (*place, number))
+        else:
+            yield (*path, name), [*place, number]
 
 
 def _exact_integers(text: pa.Array, leaf: Leaf, lower: pa.Array, upper: pa.Array) -> tuple[pa.Array, pa.Array]:
