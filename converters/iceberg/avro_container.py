@@ -19,6 +19,9 @@ __all__ = ["AvroFile", "blocks", "open_avro", "zigzag"]
 LARGEST_BLOCK = 256 * 2**20
 """Largest block, in bytes after decompression."""
 
+MOST_ROWS = 2_000_000
+"""Most rows of a block."""
+
 LARGEST_CONTENT = 8 * 2**30
 """Largest sum of a file's blocks, in bytes after decompression."""
 
@@ -132,7 +135,7 @@ def blocks(file: AvroFile) -> Iterator[tuple[int, bytes]]:
         if rows > len(content):
             raise CorruptTable(f"{file.where} has a damaged block: it claims {rows:,} rows in {len(content):,} bytes.")
         total += len(content)
-        if total > LARGEST_CONTENT:
+        if rows > MOST_ROWS or total > LARGEST_CONTENT:
             raise _too_large(file.where)
         yield rows, content
         place = stop + _SYNC_LENGTH

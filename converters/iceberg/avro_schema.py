@@ -73,14 +73,25 @@ def partition_column(schema: FlatSchema, field_id: int, label: str) -> FlatColum
     return next((each for each in unnumbered if each.label == label), None)
 
 
-@lru_cache(maxsize=32)
-def flatten(text: bytes) -> FlatSchema:
+def flatten(text: bytes, where: str) -> FlatSchema:
     """Rewrite a schema.
+
+    Args:
+        text: The schema as JSON.
+        where: The file that has it, for messages.
 
     Raises:
         CorruptTable: It is no schema that a manifest can have.
         LimitExceeded: It is larger or deeper than any manifest's.
     """
+    try:
+        return _flattened(text)
+    except CorruptTable as error:
+        raise type(error)(f"{where} cannot be read. {error.message}") from error
+
+
+@lru_cache(maxsize=32)
+def _flattened(text: bytes) -> FlatSchema:
     flattener = _Flattener()
     flattener.inline(decode_json(text, object, "The Avro schema"), in_partition=False, depth=0)
     columns = tuple(flattener.columns)

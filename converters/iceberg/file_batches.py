@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from converters.errors import CorruptTable, UnsupportedTableFeature
 from converters.iceberg.manifest_reader import FORMAT, KEY_METADATA, PATH, ROWS, SIZE, Entries
 from converters.iceberg.partition_values import partition_values
-from converters.iceberg.statistics import leaf_statistics
+from converters.iceberg.statistics import BoundTrust, leaf_statistics
 from converters.model.data_file import data_file_batch
 from converters.model.snapshot import Table
 from converters.storage.location import canonical_all
@@ -16,8 +16,8 @@ from converters.sync.state import SOURCE_KEY, XTABLE_KEY
 
 __all__ = ["file_batch"]
 
-_CONVERTER_KEYS = (XTABLE_KEY, SOURCE_KEY, "delta-version")
-"""Properties of tables whose bounds come from another format's, which may be wider than the values."""
+_UNIFORM_KEY = "delta-version"
+"""Property of tables that Delta Lake writes beside its own (UniForm)."""
 
 
 def file_batch(entries: Entries, table: Table, shape: pa.Schema) -> pa.RecordBatch:
@@ -42,7 +42,6 @@ def file_batch(entries: Entries, table: Table, shape: pa.Schema) -> pa.RecordBat
         raise CorruptTable(f"A manifest is of partition spec {entries.spec_id}, which the table has not.") from error
     row_counts = columns.column(ROWS).chunk(0)
     rows = len(paths)
-    exact = not any(key in table.properties for key in _CONVERTER_KEYS)
     return data_file_batch(
         shape,
         {
@@ -53,8 +52,18 @@ def file_batch(entries: Entries, table: Table, shape: pa.Schema) -> pa.RecordBat
             "spec_id": pa.repeat(pa.scalar(entries.spec_id, pa.int32()), rows),
         },
         partition_values(entries, spec, table.schema),
-        leaf_statistics(table.schema, columns, row_counts.to_numpy(), exact=exact),
+        leaf_statistics(table.schema, columns, row_counts.to_numpy(), _trust(table)),
     )
+
+
+def _trust(table: Table) -> BoundTrust:
+    """How far the bounds can be trusted: what a converter wrote comes from another format's bounds."""
+    if SOURCE_KEY in table.properties:
+        return BoundTrust(exact=False)
+    if XTABLE_KEY in table.properties or _UNIFORM_KEY in table.properties:
+        # They cut timestamps to milliseconds, so that an upper bound may be too low.
+        return BoundTrust(exact=False, timestamps=False)
+    return BoundTrust()
 
 
 def _refuse_encrypted(columns: pa.Table, paths: pa.Array) -> None:

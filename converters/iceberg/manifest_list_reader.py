@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from converters.errors import CorruptTable, ObjectNotFound, UnsupportedTableFeature
+from converters.errors import CorruptTable, LimitExceeded, ObjectNotFound, UnsupportedTableFeature
 from converters.iceberg.avro_container import blocks, open_avro
 from converters.iceberg.avro_reader import UndecodableRowsError, decode_rows
 from converters.iceberg.avro_schema import flatten
@@ -23,6 +23,8 @@ _PATH, _LENGTH, _SPEC, _CONTENT = "f500", "f501", "f502", "f517"
 _ADDED, _EXISTING, _DELETED = "f504", "f505", "f506"
 _KEY_METADATA = "f519"
 _SEQUENCE, _SNAPSHOT, _FIRST_ROW = "f515", "f503", "f520"
+_MOST_MANIFESTS = 500_000
+_LARGEST_LIST = 512 * 2**20
 _COLUMNS = (
     _PATH,
     _LENGTH,
@@ -86,13 +88,19 @@ def read_manifest_list(storage: Storage, snapshot: SnapshotJson) -> tuple[Manife
 
 def _rows(data: bytes, where: str) -> list[dict[str, Any]]:
     file = open_avro(data, where)
-    content = list(blocks(file))
-    count = sum(rows for rows, _ in content)
-    schema = flatten(file.schema)
+    content: list[bytes] = []
+    count = size = 0
+    for rows, block in blocks(file):
+        content.append(block)
+        count += rows
+        size += len(block)
+        if count > _MOST_MANIFESTS or size > _LARGEST_LIST:
+            raise LimitExceeded(f"{where} has more manifests than are read at once ({_MOST_MANIFESTS:,}).")
+    schema = flatten(file.schema, where)
     if schema.column(_PATH) is None:
         raise CorruptTable(f"{where} has no manifest paths.")
     try:
-        table = decode_rows(schema, count, [block for _, block in content], _COLUMNS, key=_PATH)
+        table = decode_rows(schema, count, content, _COLUMNS, key=_PATH)
     except UndecodableRowsError as error:
         raise CorruptTable(f"{where} cannot be decoded: {error}.") from error
     found: list[dict[str, Any]] = table.to_pylist()

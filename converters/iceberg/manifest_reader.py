@@ -59,7 +59,7 @@ def read_entries(
     Args:
         storage: Where they lie.
         manifests: Which to read, in order.
-        rows_wanted: About how many entries to decode at once.
+        rows_wanted: Most entries to yield at once.
         statistics: Whether the columns' statistics are wanted.
 
     Raises:
@@ -78,14 +78,14 @@ def read_entries(
         for block_rows, content in blocks(file):
             full = rows + block_rows > rows_wanted or size + len(content) > _BYTES_PER_CHUNK
             if pending and (full or key != pending_key):
-                yield from _decoded(pending_key, pending, names)
+                yield from _decoded(pending_key, pending, names, rows_wanted)
                 pending, rows, size = [], 0, 0
             pending_key = key
             pending.append(_Part(where, block_rows, content))
             rows += block_rows
             size += len(content)
     if pending:
-        yield from _decoded(pending_key, pending, names)
+        yield from _decoded(pending_key, pending, names, rows_wanted)
 
 
 def _spec_id(manifest: ManifestFile, file: AvroFile) -> int:
@@ -97,10 +97,10 @@ def _spec_id(manifest: ManifestFile, file: AvroFile) -> int:
         raise CorruptTable(f"{file.where} does not say which partition spec it is of.") from error
 
 
-def _decoded(key: tuple[bytes, int], parts: list[_Part], names: Sequence[str]) -> Iterator[Entries]:
+def _decoded(key: tuple[bytes, int], parts: list[_Part], names: Sequence[str], rows_wanted: int) -> Iterator[Entries]:
     text, spec_id = key
-    schema = flatten(text)
     where = parts[0].where
+    schema = flatten(text, where)
     missing = next((name for name in (STATUS, PATH, FORMAT, ROWS, SIZE) if schema.column(name) is None), None)
     if missing is not None:
         raise CorruptTable(f"{where} lacks the column of field id {missing[1:]}.")
@@ -114,7 +114,8 @@ def _decoded(key: tuple[bytes, int], parts: list[_Part], names: Sequence[str]) -
         table = table.filter(pc.invert(deleted)).combine_chunks()
     if len(table):
         _check(table, where)
-        yield Entries(spec_id, schema, table)
+    for start in range(0, len(table), rows_wanted):
+        yield Entries(spec_id, schema, table.slice(start, rows_wanted))
 
 
 def _rows(schema: FlatSchema, parts: Sequence[_Part], wanted: Sequence[str]) -> pa.Table:

@@ -180,7 +180,7 @@ def _read(
         file = open_avro(storage.get(manifest.path), where)
     except ObjectNotFound as error:
         raise CorruptTable(f"{where} does not exist.") from error
-    flat = flatten(file.schema)
+    flat = flatten(file.schema, where)
     content = list(blocks(file))
     wanted = [*_COLUMNS, *(column.name for column in flat.columns if column.name[0] in "pq")]
     if any(flat.column(name) is None for name in (_STATUS, _PATH, _FORMAT, _ROWS, _SIZE)):

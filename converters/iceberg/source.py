@@ -125,9 +125,7 @@ class IcebergSource:
         data = [each for each in view.manifests if each.content == DATA]
         shape = data_file_schema(table.schema, table.specs)
         for entries in read_entries(self._storage, data, limit):
-            batch = file_batch(entries, table, shape)
-            for start in range(0, len(batch), limit):
-                yield batch.slice(start, limit)
+            yield file_batch(entries, table, shape)
 
     def _read(self) -> _View:
         loaded = load_table(self._storage, self._location)

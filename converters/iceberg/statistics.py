@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -14,7 +15,7 @@ from converters.iceberg.bounds import decode_bounds, from_numpy
 from converters.model.schema import Leaf, Schema
 from converters.model.types import DecimalType, PrimitiveType
 
-__all__ = ["leaf_statistics"]
+__all__ = ["BoundTrust", "leaf_statistics"]
 
 _NAN_COUNTS, _NULL_COUNTS, _LOWER, _UPPER = "f137", "f110", "f125", "f128"
 _FLOATING = ("float", "double")
@@ -22,8 +23,20 @@ _TRUNCATED = ("string", "binary")
 _SMALL_KEYS = 2**15
 
 
+class BoundTrust(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a table's bounds can be trusted.
+
+    Attributes:
+        exact: Bounds of types that writers do not truncate occur as values.
+        timestamps: Bounds of timestamps hold.
+    """
+
+    exact: bool = True
+    timestamps: bool = True
+
+
 def leaf_statistics(
-    schema: Schema, table: pa.Table, row_counts: npt.NDArray[np.int64], *, exact: bool
+    schema: Schema, table: pa.Table, row_counts: npt.NDArray[np.int64], trust: BoundTrust
 ) -> dict[int, dict[str, pa.Array]]:
     """The statistics of every leaf column, as ``data_file_batch`` takes them.
 
@@ -31,14 +44,14 @@ def leaf_statistics(
         schema: The columns wanted.
         table: Entries of manifests with flat column names; maps that are missing mean unknown.
         row_counts: Rows of each file.
-        exact: Whether bounds of types that writers do not truncate occur as values.
+        trust: What of the bounds to believe.
     """
     maps = {
         name: _IdMap(table.column(name))
         for name in (_NULL_COUNTS, _NAN_COUNTS, _LOWER, _UPPER)
         if name in table.column_names
     }
-    return {leaf.field.id: _one(leaf, maps, row_counts, exact=exact) for leaf in schema.leaves}
+    return {leaf.field.id: _one(leaf, maps, row_counts, trust) for leaf in schema.leaves}
 
 
 class _IdMap:
@@ -88,7 +101,7 @@ class _IdMap:
 
 
 def _one(
-    leaf: Leaf, maps: Mapping[str, _IdMap], row_counts: npt.NDArray[np.int64], *, exact: bool
+    leaf: Leaf, maps: Mapping[str, _IdMap], row_counts: npt.NDArray[np.int64], trust: BoundTrust
 ) -> dict[str, pa.Array]:
     type_, id_ = leaf.field.type, leaf.field.id
     found: dict[str, pa.Array] = {}
@@ -99,16 +112,15 @@ def _one(
         counts = maps[column].get(id_) if column in maps else None
         if counts is not None:
             found[name] = _possible(counts, row_counts)
-    lower = maps[_LOWER].get(id_) if _LOWER in maps else None
-    upper = maps[_UPPER].get(id_) if _UPPER in maps else None
-    if lower is not None:
-        found["lower"] = decode_bounds(type_, lower)
-    if upper is not None:
-        found["upper"] = decode_bounds(type_, upper)
-    _reconcile(found)
+    if trust.timestamps or not _is_timestamp(leaf):
+        for name, column in (("lower", _LOWER), ("upper", _UPPER)):
+            bounds = maps[column].get(id_) if column in maps else None
+            if bounds is not None:
+                found[name] = decode_bounds(type_, bounds)
+        _reconcile(found)
     if isinstance(type_, PrimitiveType) and type_.kind in _FLOATING:
         _sign_zeros(found)
-    if exact and ("lower" in found or "upper" in found) and _never_truncated(leaf):
+    if trust.exact and ("lower" in found or "upper" in found) and _never_truncated(leaf):
         found["exact"] = pa.repeat(pa.scalar(value=True), len(row_counts))
     return found
 
@@ -137,6 +149,10 @@ def _sign_zeros(found: dict[str, pa.Array]) -> None:
         bound = found.get(name)
         if bound is not None:
             found[name] = pc.if_else(pc.equal(bound, 0), pa.scalar(zero, bound.type), bound)
+
+
+def _is_timestamp(leaf: Leaf) -> bool:
+    return isinstance(leaf.field.type, PrimitiveType) and leaf.field.type.kind.startswith("timestamp")
 
 
 def _never_truncated(leaf: Leaf) -> bool:

@@ -15,6 +15,8 @@ import pytest
 from converters.errors import CorruptTable, LimitExceeded, TablecastError, UnsupportedTableFeature
 from converters.iceberg import avro_container
 from converters.iceberg.avro_container import open_avro, zigzag
+from converters.iceberg.source import IcebergSource, IcebergSourceOptions
+from converters.storage.object_store import ObjectStorage
 from tests.iceberg_source.made import (
     SNAPSHOT_ID,
     Table,
@@ -144,6 +146,44 @@ def test_bounds_that_a_converter_wrote_may_be_wide(table: Table, key: str) -> No
     table.manifest(avro(entry_schema(), _entries(1)))
     table.finish(properties={key: "x"})
     assert table.read()[1][0]["stats"]["1"]["exact"] is None
+
+
+@pytest.mark.parametrize(
+    "properties, lower",
+    [({"XTABLE_METADATA": "x"}, None), ({"XTABLE_METADATA": "x", "TABLECAST_SOURCE": "x"}, 5), ({}, 5)],
+)
+def test_timestamps_that_other_converters_cut_are_unknown(
+    table: Table, properties: dict[str, str], lower: int | None
+) -> None:
+    table.manifest(avro(entry_schema(), [entry("/a", lower_bounds={1: _long(5)}, upper_bounds={1: _long(6)})]))
+    columns = [{"id": 1, "name": "t", "required": False, "type": "timestamptz"}]
+    table.finish(properties=properties, schemas=[{"type": "struct", "schema-id": 0, "fields": columns}])
+    stats = table.read()[1][0]["stats"]["1"]
+    assert [stats[name] is None for name in ("lower", "upper")] == [lower is None] * 2
+
+
+def test_a_large_block_becomes_many_batches(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("converters.iceberg.source.rows_per_batch", lambda _: 7)
+    good = open_avro(avro(entry_schema(), _entries(50)), "it")
+    content = b"".join(content for _, content in avro_container.blocks(good))
+    table.manifest(container(good.metadata, [(50, content)]))
+    table.finish()
+    source = IcebergSource.open(ObjectStorage(), table.location, IcebergSourceOptions())
+    batches = list(source.data_files(source.snapshot()))
+    assert [len(batch) for batch in batches] == [7] * 7 + [1]
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    assert [row["stats"]["1"]["lower"] for row in rows] == list(range(50))
+    assert [row["stats"]["3"]["upper"] for row in rows] == ["b"] * 50
+    assert [row["row_count"] for row in rows] == list(range(1, 51))
+
+
+def test_a_list_of_too_many_manifests_is_refused(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("converters.iceberg.manifest_list_reader._MOST_MANIFESTS", 3)
+    for _ in range(4):
+        table.manifest(avro(entry_schema(), []))
+    table.finish()
+    with pytest.raises(LimitExceeded, match=r"snap\.avro"):
+        table.read()
 
 
 def test_deleted_entries_are_not_files(table: Table) -> None:
@@ -337,7 +377,7 @@ def test_a_schema_that_no_manifest_has_is_refused(table: Table, schema: Any) -> 
     metadata = good.metadata | {"avro.schema": json.dumps(schema).encode()}
     table.manifest(container(metadata, list(avro_container.blocks(good))))
     table.finish()
-    with pytest.raises(CorruptTable):
+    with pytest.raises(CorruptTable, match=r"m0\.avro"):
         table.read()
 
 
@@ -405,6 +445,10 @@ def test_a_bomb_is_refused(table: Table, codec: str, monkeypatch: pytest.MonkeyP
     with pytest.raises(LimitExceeded, match=r"m0\.avro"):
         table.read()
     monkeypatch.undo()
+    with monkeypatch.context() as context:
+        context.setattr(avro_container, "MOST_ROWS", 0)
+        with pytest.raises(LimitExceeded, match=r"snap\.avro"):
+            table.read()
     monkeypatch.setattr(avro_container, "LARGEST_CONTENT", 2**20)
     with pytest.raises(LimitExceeded, match=r"m0\.avro"):
         table.read()
