@@ -186,13 +186,13 @@ def _decoded(line: bytes, path: str) -> _Action:
 
 
 def _from_checkpoint(row: Mapping[str, Any], path: str) -> _Action:
-    present = {
-        name: {key: value for key, value in action.items() if value is not None}
-        for name, action in row.items()
-        if action is not None
-    }
+    present = {name: _without_nulls(action) for name, action in row.items()}
     try:
         return msgspec.convert(present, _Action)
     except (msgspec.ValidationError, RecursionError) as error:
         msg = f"'{path}' has an action that is not understood: {error}."
         raise CorruptTable(msg) from error
+
+
+def _without_nulls(action: Any) -> Any:
+    return {key: value for key, value in action.items() if value is not None} if isinstance(action, dict) else action

@@ -9,7 +9,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from converters.errors import CorruptTable, ObjectNotFound, UnsupportedTableFeature
+from converters.errors import (
+    AccessDenied,
+    CorruptTable,
+    ObjectNotFound,
+    PathNotAllowed,
+    StorageError,
+    UnsupportedTableFeature,
+)
 from converters.model.snapshot import FieldIds
 from converters.storage.base import Storage
 
@@ -107,10 +114,9 @@ def _metadata(storage: Storage, path: str, size: int) -> pq.FileMetaData:
 
 def _tail(storage: Storage, path: str, size: int) -> tuple[bytes, int]:
     """The end of a file; its size is asked for only where the one that is given is wrong."""
-    if size > _TRAILER:
-        tail = storage.get_range(path, max(0, size - _TAIL), min(size, _TAIL))
-        if tail.endswith(b"PAR1"):
-            return tail, size
+    tail = _end(storage, path, size)
+    if tail.endswith(b"PAR1"):
+        return tail, size
     meta = storage.head(path)
     if meta is None:
         msg = f"'{path}' does not exist."
@@ -123,6 +129,17 @@ def _tail(storage: Storage, path: str, size: int) -> tuple[bytes, int]:
         msg = f"The data file '{path}' is no Parquet file, or cut off."
         raise CorruptTable(msg)
     return tail, meta.size
+
+
+def _end(storage: Storage, path: str, size: int) -> bytes:
+    if size <= _TRAILER:
+        return b""
+    try:
+        return storage.get_range(path, max(0, size - _TAIL), min(size, _TAIL))
+    except (ObjectNotFound, AccessDenied, PathNotAllowed):
+        raise
+    except StorageError:
+        return b""  # a range beyond the file
 
 
 def _footer(metadata: pq.FileMetaData) -> Footer:

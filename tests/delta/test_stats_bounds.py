@@ -330,7 +330,7 @@ def test_parsed_statistics_say_the_same_as_the_text() -> None:
     low |= {
         "day": dt.date(1969, 12, 31),
         "t": dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
-        "n": dt.datetime.min,
+        "n": EPOCH.replace(tzinfo=None, year=1),
         "s": "a",
     }
     arrow = {"l": pa.int64(), "f": pa.float32(), "d": pa.float64(), "e": pa.decimal128(9, 2), "i": pa.int16()}
