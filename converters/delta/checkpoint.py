@@ -5,7 +5,7 @@ Delta protocol, "Checkpoints".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,7 @@ class CheckpointReader:
         return name if is_absolute(name) else join(f"{parent(path)}/_sidecars", name)
 
     @contextmanager
-    def _opened(self, path: str) -> Iterator[pq.ParquetFile]:
+    def _opened(self, path: str) -> Generator[pq.ParquetFile]:
         remote = not path.startswith("file:")
         try:
             with self._storage.open(path) as file, _parquet_errors(path):
@@ -125,7 +125,7 @@ class CheckpointReader:
 
 
 @contextmanager
-def _parquet_errors(path: str) -> Iterator[None]:
+def _parquet_errors(path: str) -> Generator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, KeyError) as error:

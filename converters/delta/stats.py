@@ -59,7 +59,7 @@ class StatsReader:
     def __init__(self, schema: Schema) -> None:
         """Prepare for a schema."""
         self._leaves = schema.leaves
-        self._kinds = [column_kind(leaf.field.type) for leaf in self._leaves]
+        self._kinds: list[ColumnKind] = [column_kind(leaf.field.type) for leaf in self._leaves]
         self._shape = _shape(self._leaves, self._kinds)
         places = dict(_places(self._shape))
         self._places = {

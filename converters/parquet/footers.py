@@ -90,7 +90,7 @@ def read_footers(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -
 
 def field_id_presence(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -> FieldIds:
     """Whether all of the files have field ids for all columns, or none for any; else ``unknown``."""
-    found = {footer.field_ids for footer in read_footers(storage, paths, sizes)}
+    found: set[FieldIds] = {footer.field_ids for footer in read_footers(storage, paths, sizes)}
     return found.pop() if len(found) == 1 else "unknown"
 
 
