@@ -217,6 +217,10 @@ _REASONS = (
     ("Read-only file system", AccessDenied, "lies on a read-only file system"),
     ("No space left on device", StorageError, "cannot be written: no space left on the device"),
     ("File name too long", StorageError, "has a name longer than the file system allows"),
+    ("File too large", StorageError, "cannot be written: the file system allows no file of this size"),
+    ("status code: 401", AccessDenied, "may not be accessed with these credentials"),
+    ("status code: 403", AccessDenied, "may not be accessed with these credentials"),
+    ("NoSuchBucket", ObjectNotFound, "does not exist: there is no such bucket"),
 )
 
 
@@ -225,6 +229,6 @@ def _generic(path: str, error: Exception) -> StorageError:
     for needle, kind, reason in _REASONS:
         if needle in text:
             return kind(f"'{path}' {reason}.")
-    return StorageError(
-        f"The storage failed at '{path}': {text.splitlines()[0][:200] if text else type(error).__name__}"
-    )
+    # What precedes the cause is the request, which is ours to know.
+    first = (text.splitlines() or [type(error).__name__])[0]
+    return StorageError(f"The storage failed at '{path}': {first.rpartition(' - ')[2][:200]}")

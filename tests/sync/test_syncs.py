@@ -121,12 +121,13 @@ def test_foreign_properties_of_the_target_stay(tmp_path: Path) -> None:
     converters.convert(str(table), ["iceberg"])
     (table / "_delta_log").rename(tmp_path / "log")
     converters.convert(str(table), ["delta"], source_format="iceberg")
-    DeltaTable(table).alter.set_table_properties({"delta.appendOnly": "true"})
-    converters.convert(
+    DeltaTable(table).alter.set_table_properties({"delta.checkpointInterval": "7"})
+    report = converters.convert(
         str(table), ["delta"], source_format="iceberg", options={"sync.on-conflict": "replace"}, table_name="renamed"
     )
+    assert report.ok
     metadata = DeltaTable(table).metadata()
-    assert metadata.configuration["delta.appendOnly"] == "true"
+    assert metadata.configuration["delta.checkpointInterval"] == "7"
     assert metadata.name == "renamed"
 
 
@@ -136,7 +137,7 @@ def test_foreign_properties_of_the_target_stay(tmp_path: Path) -> None:
         ("nothing", {}, SourceTableNotFound),
         ("empty", {}, SourceTableNotFound),
         ("file", {}, SourceTableNotFound),
-        ("t", {"source_format": "iceberg"}, SourceTableNotFound),
+        ("t", {"source_format": "iceberg", "targets": ["delta"]}, SourceTableNotFound),
         ("t", {"source_format": "paimon"}, UnknownFormat),
         ("t", {"targets": ["paimon"]}, UnknownFormat),
         ("t", {"targets": ["DELTA"]}, InvalidRequest),
