@@ -56,11 +56,12 @@ def convert(  # noqa: PLR0917 - click passes them by name
     """
     import converters  # noqa: PLC0415 - slow
     from app.cli import output as out  # noqa: PLC0415
+    from app.cli.interrupts import prompt_interrupts  # noqa: PLC0415
     from app.cli.progress import progress_bar  # noqa: PLC0415
 
     if replace:
         options["sync.on-conflict"] = "replace"
-    with out.errors_as(output), progress_bar() as on_progress:
+    with prompt_interrupts(), out.errors_as(output), progress_bar() as on_progress:
         report = converters.convert(
             path,
             targets,

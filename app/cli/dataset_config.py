@@ -14,6 +14,7 @@ __all__ = ["Dataset", "DatasetConfig", "read_dataset_config"]
 
 _LARGEST = 4 * 2**20
 _MOST_ALIASES = 20
+_DEEPEST = 20
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -65,19 +66,22 @@ def read_dataset_config(path: Path) -> DatasetConfig:
         return msgspec.convert(given, DatasetConfig)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"'{path}' is no YAML: {' '.join(str(error).split())}.", hint=hint) from error
-    except RecursionError as error:
-        raise LimitExceeded(f"'{path}' is nested too deeply.") from error
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"'{path}' is not understood: {str(error).replace('`', chr(39))}.", hint=hint) from error
 
 
 def _refuse_entangled(text: str, path: Path) -> None:
-    """Aliases of collections, nested in each other, stand for exponentially many nodes."""
-    aliases = 0
+    """Refuse depth, which costs its square, and many aliases of collections: they may stand for endless nodes."""
+    aliases = depth = 0
     collections: set[str | None] = set()
     for event in yaml.parse(text, Loader=yaml.BaseLoader):
-        if isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+        if isinstance(event, yaml.CollectionStartEvent):
             collections.add(event.anchor)
+            depth += 1
+            if depth > _DEEPEST:
+                raise LimitExceeded(f"'{path}' is nested too deeply.")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
         elif isinstance(event, yaml.AliasEvent) and event.anchor in collections:
             aliases += 1
             if aliases > _MOST_ALIASES:
@@ -87,7 +91,11 @@ def _refuse_entangled(text: str, path: Path) -> None:
 def _without_nulls(value: Any) -> Any:
     """The top level and its data sets without members that are null."""
     if isinstance(value, dict):
-        return {key: _without_nulls(each) for key, each in value.items() if each not in _NULLS}
+        return {key: _without_nulls(each) for key, each in value.items() if not _is_null(each)}
     if isinstance(value, list):
         return [_without_nulls(each) for each in value]
     return value
+
+
+def _is_null(value: Any) -> bool:
+    return isinstance(value, str) and value in _NULLS

@@ -23,7 +23,8 @@ def inspect(path: str, source_format: str | None, options: dict[str, str], outpu
     """Describe the table at PATH, and say what it can be converted to.  Writes nothing."""
     import converters  # noqa: PLC0415 - slow
     from app.cli import output as out  # noqa: PLC0415
+    from app.cli.interrupts import prompt_interrupts  # noqa: PLC0415
 
-    with out.errors_as(output):
+    with prompt_interrupts(), out.errors_as(output):
         table = converters.inspect(path, source_format=source_format, options=options)
     click.echo(out.as_json(table) if output == "json" else out.description_text(table))

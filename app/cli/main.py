@@ -12,13 +12,13 @@ from app.cli.convert import convert
 from app.cli.errors import report_error
 from app.cli.formats import formats
 from app.cli.inspect import inspect
+from app.cli.interrupts import INTERRUPTED
 from app.cli.serve import serve
 from app.cli.sync import sync
 
 __all__ = ["cli", "main"]
 
-_INTERRUPTED = 130
-_BROKEN_PIPE = 141
+_BROKEN_PIPE = 1  # as click has it
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's call
@@ -71,7 +71,7 @@ def _run() -> int:
         return _BROKEN_PIPE
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -39,6 +39,7 @@ def sync(context: click.Context, config: Path, output: str) -> None:
     from app.cli import output as out  # noqa: PLC0415
     from app.cli.dataset_config import read_dataset_config  # noqa: PLC0415
     from app.cli.errors import print_error  # noqa: PLC0415
+    from app.cli.interrupts import prompt_interrupts  # noqa: PLC0415
     from app.cli.progress import progress_bar  # noqa: PLC0415
 
     with out.errors_as(output):
@@ -49,7 +50,7 @@ def sync(context: click.Context, config: Path, output: str) -> None:
         for note in dataset.notes(settings.source_format):
             click.echo(f"Note: {dataset.table_base_path}: {note}", err=True)
         try:
-            with progress_bar() as on_progress:
+            with prompt_interrupts(), progress_bar() as on_progress:
                 report = converters.convert(
                     dataset.table_base_path,
                     settings.target_formats,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import converters
@@ -72,11 +76,15 @@ def _story(table: str | None, target: str | None) -> bool:
             "source-table-path": place,
             "target-formats": [target],
         }
-        console.print(f"   curl {url}/v1/conversion/table -H 'Content-Type: application/json' -d '", end="")
-        console.print(json.dumps(body, indent=2).replace("\n", "\n   ") + "'", markup=False)
+        sent = shlex.quote(json.dumps(body, ensure_ascii=False))
+        console.print(
+            f"   curl {url}/v1/conversion/table \\\n     -H 'Content-Type: application/json' \\", markup=False
+        )
+        console.print(f"     -d {sent}", markup=False)
         answer = post(f"{url}/v1/conversion/table", body)
     _step(f"It answered {answer.status} in {answer.seconds * 1000:.0f} ms")
-    console.print("   " + json.dumps(_shortened(answer.body), indent=2).replace("\n", "\n   "), markup=False)
+    shown = json.dumps(_shortened(answer.body), indent=2, ensure_ascii=False)
+    console.print(textwrap.indent(shown, "   "), markup=False)
     if answer.status != 200:
         return False
 
@@ -96,12 +104,13 @@ def _compare(duck: Any, source: str, target: str) -> bool:
     counts = duck.count("before"), duck.count("after")
     columns = duck.columns("before")
     _step("DuckDB reads both")
-    shown = Table(show_edge=False, pad_edge=False, box=None)
-    for title in (source, "", target):
-        shown.add_column(title, overflow="fold")
+    shown = Table("", source, "", target, show_edge=False, pad_edge=False, box=None)
+    for column in shown.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    shown.add_row("", f"[dim]{escape(_row(columns))}[/dim]", "", f"[dim]{escape(_row(duck.columns('after')))}[/dim]")
     before, after = (duck.head(name, columns, _SHOWN) for name in ("before", "after"))
     for left, right in zip(before, after, strict=False):
-        shown.add_row(_row(left), "=" if left == right else "[red]≠[/red]", _row(right))
+        shown.add_row("", escape(_row(left)), "=" if left == right else "[red]≠[/red]", escape(_row(right)))
     console.print(shown)
     if max(counts) > _SHOWN:
         console.print(f"   … the first {_SHOWN} of {counts[0]:,} and {counts[1]:,} rows")
@@ -134,8 +143,8 @@ def _step(text: str) -> None:
     console.print(f"\n[bold]▸ {text}[/bold]")
 
 
-def _row(values: tuple[Any, ...]) -> str:
-    return "  ".join(str(value) for value in values)
+def _row(values: Sequence[str | None]) -> str:
+    return "  ".join("NULL" if value is None else value for value in values)
 
 
 def _shortened(value: Any) -> Any:

@@ -41,11 +41,11 @@ class Duck:
         """Names of a table's columns."""
         return [row[0] for row in self._connection.execute(f"DESCRIBE {name}").fetchall()]
 
-    def head(self, name: str, columns: list[str], rows: int) -> list[tuple[Any, ...]]:
-        """The first rows, ordered by all columns."""
+    def head(self, name: str, columns: list[str], rows: int) -> list[tuple[str | None, ...]]:
+        """The first rows as text, ordered by all columns."""
         names = ", ".join(_identifier(column) for column in columns)
-        query = f"SELECT {names} FROM {name} ORDER BY ALL LIMIT {rows}"  # noqa: S608
-        return self._connection.execute(query).fetchall()
+        query = f"SELECT * FROM (SELECT {names} FROM {name} ORDER BY ALL LIMIT {rows})"  # noqa: S608
+        return self._connection.sql(query).project("COLUMNS(*)::VARCHAR").fetchall()
 
     def differences(self, first: str, second: str) -> Differences:
         """How many rows of each table the other does not have, repeated rows counted."""

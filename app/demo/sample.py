@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,12 +29,12 @@ def write_sample(directory: Path) -> int:
 
 def _orders(first: int, last: int) -> pa.Table:
     ids = range(first, last + 1)
-    start = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
+    start = date(2026, 1, 1)
     return pa.table(
         {
             "id": pa.array(ids, pa.int64()),
             "region": pa.array([_REGIONS[each % len(_REGIONS)] for each in ids], pa.string()),
             "amount": pa.array([Decimal(each) * Decimal("19.99") for each in ids], pa.decimal128(10, 2)),
-            "ordered_at": pa.array([start + timedelta(hours=each) for each in ids], pa.timestamp("us", "UTC")),
+            "ordered": pa.array([start + timedelta(days=each) for each in ids], pa.date32()),
         }
     )
