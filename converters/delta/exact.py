@@ -41,7 +41,7 @@ class ExactReader:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(record)
         self._places = [_place(tree, path) for path in paths]
 
-    def read(self, stats: pa.Array) -> list[dict[Side, pa.Array]]:
+    def read(self, stats: pa.ChunkedArray) -> list[dict[Side, pa.Array]]:
         """The bounds of each column as text; null where there is none."""
         rows = [self._decoded(text) for text in stats.to_pylist()]
         return [

@@ -29,15 +29,19 @@ def locations(paths: pa.Array, table_location: str) -> pa.Array:
     paths = paths.combine_chunks() if isinstance(paths, pa.ChunkedArray) else paths
     if not len(paths):
         return paths
-    absolute = pc.match_substring_regex(paths, _ABSOLUTE)
     decoded = _decoded(paths)
     if pc.any(pc.equal(decoded, "")).as_py():
         msg = f"The log of '{table_location}' has a file without a path."
         raise CorruptTable(msg)
     joined = pc.binary_join_element_wise(pa.scalar(table_location.rstrip("/")), decoded, "/")
-    if not pc.any(absolute).as_py():
+    if not _any_absolute(paths):
         return joined
-    return pc.if_else(absolute, canonical_all(decoded), joined)
+    return pc.if_else(pc.match_substring_regex(paths, _ABSOLUTE), canonical_all(decoded), joined)
+
+
+def _any_absolute(paths: pa.Array) -> bool:
+    """Rule out the usual case without a regular expression."""
+    return bool(pc.any(pc.starts_with(paths, "/")).as_py() or pc.any(pc.match_substring(paths, ":")).as_py())
 
 
 def _decoded(paths: pa.Array) -> pa.Array:

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.checkpoint import CheckpointReader
-from converters.delta.commit import CommitReader, file_actions
+from converters.delta.commit import CommitReader
 from converters.delta.engine import cursor
+from converters.delta.file_actions import file_actions
 from converters.delta.paths import locations
 
 if TYPE_CHECKING:

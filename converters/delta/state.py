@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from converters.delta.checkpoint import CheckpointReader
-from converters.delta.commit import CommitReader, Lines, lines_with
+from converters.delta.commit import CommitReader, Lines
 from converters.errors import CorruptTable
 
 __all__ = [
@@ -120,7 +120,7 @@ def read_state(commits: CommitReader, checkpoint: CheckpointReader | None, *, ev
     """
     found = _Found()
     for lines in commits.newest_first():
-        found.take(_actions(lines, everything=everything))
+        found.take(_actions(lines))
         if found.is_enough and not everything:
             break
     if checkpoint is not None and (everything or not found.is_enough):
@@ -140,10 +140,9 @@ def read_commit_info(commits: CommitReader) -> CommitInfo | None:
         CorruptTable: It is not understood.
     """
     for lines in commits.newest_first():
-        for start, line in lines_with(lines, b'"commitInfo"'):
-            info = _decoded(line, lines.path_of(start)).commit_info
-            if info is not None:
-                return info
+        for action in _actions(lines):
+            if action.commit_info is not None:
+                return action.commit_info
     return None
 
 
@@ -171,10 +170,8 @@ class _Found:
                 self.domains.setdefault(action.domain_metadata.domain, action.domain_metadata)
 
 
-def _actions(lines: Lines, *, everything: bool) -> list[_Action]:
-    needles = [b'"protocol"', b'"metaData"', *([b'"txn"', b'"domainMetadata"'] if everything else [])]
-    found = {start: line for needle in needles for start, line in lines_with(lines, needle)}
-    return [_decoded(line, lines.path_of(start)) for start, line in sorted(found.items())]
+def _actions(lines: Lines) -> list[_Action]:
+    return [_decoded(line, lines.path_of(start)) for start, line in lines.small_actions()]
 
 
 def _decoded(line: bytes, path: str) -> _Action:

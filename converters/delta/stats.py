@@ -77,7 +77,7 @@ class StatsReader:
             connection: Parses the JSON.
             files: Has ``stats`` (text), ``stats_parsed`` (a struct; the text counts where it is null), both or none.
         """
-        text = files["stats"].combine_chunks() if "stats" in files.column_names else None
+        text = files["stats"] if "stats" in files.column_names else None
         if text is not None and text.null_count == len(text):
             text = None
         if "stats_parsed" not in files.column_names:
@@ -88,7 +88,7 @@ class StatsReader:
             return parsed
         return _merged(lacking, self._finished(self._from_text(connection, text)), parsed)
 
-    def _from_text(self, connection: duckdb.DuckDBPyConnection, text: pa.Array) -> _Extremes:
+    def _from_text(self, connection: duckdb.DuckDBPyConnection, text: pa.ChunkedArray) -> _Extremes:
         # TRY: a text that is no JSON says nothing.
         sql = f"SELECT TRY(from_json(stats, {json_shape(self._shape)})) AS record FROM files"  # noqa: S608 - quoted
         record = query(connection, sql, files=pa.table({"stats": text}))["record"].combine_chunks()
@@ -187,7 +187,7 @@ def _places(
             yield (*path, name), [*place, number]
 
 
-def _exact_integers(text: pa.Array, leaf: Leaf, lower: pa.Array, upper: pa.Array) -> tuple[pa.Array, pa.Array]:
+def _exact_integers(text: pa.ChunkedArray, leaf: Leaf, lower: pa.Array, upper: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Read large integers again that may have been written as reals, and then were rounded to a double."""
     suspect = _may_be_double(lower) | _may_be_double(upper)
     if not suspect.any():

@@ -1,0 +1,138 @@
+"""The file actions of a log as Arrow columns, from JSON lines or a checkpoint's structs (Delta protocol, "Actions")."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.delta.commit import Lines
+from converters.delta.engine import Shape, json_shape, query
+from converters.errors import CorruptTable
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["file_actions", "file_columns", "vector_ids"]
+
+_DELETION_VECTOR: Shape = {"storageType": "VARCHAR", "pathOrInlineDv": "VARCHAR", "offset": "BIGINT"}
+_KEY: dict[str, Shape] = {"path": "VARCHAR", "deletionVector": _DELETION_VECTOR}
+_FILE: dict[str, Shape] = {"size": "BIGINT", "modificationTime": "BIGINT"}
+_CONTENT: dict[str, Shape] = {"stats": "VARCHAR", "partitionValues": "MAP(VARCHAR,VARCHAR)"}
+
+
+def file_actions(connection: duckdb.DuckDBPyConnection, lines: Lines, *, content: bool) -> pa.Table:
+    """The ``add`` and ``remove`` actions of some lines, in order.
+
+    Args:
+        connection: Parses the JSON.
+        lines: Whole lines.
+        content: Also read what only those need who look into the files: statistics and partition values.
+
+    Returns:
+        The columns of ``file_columns``, and ``is_add``; size and what follows it are null for a remove.
+
+    Raises:
+        CorruptTable: A line is no JSON, or an action lacks its path or size.
+    """
+    import duckdb  # noqa: PLC0415 - the connection that was given has loaded it
+
+    shape = json_shape({"add": _KEY | _FILE | (_CONTENT if content else {}), "remove": _KEY})
+    sql = f"SELECT position, from_json(line, {shape}) AS action FROM lines"  # noqa: S608 - no outside text in it
+    try:
+        found = query(connection, sql, lines=_line_table(lines))
+    except (duckdb.Error, UnicodeError) as error:
+        raise _malformed(lines, error) from error
+    action = found["action"].combine_chunks()
+    add, remove = pc.struct_field(action, [0]), pc.struct_field(action, [1])
+    is_add = pc.is_valid(add)
+    wanted = pc.or_(is_add, pc.is_valid(remove))
+    columns = file_columns(add, add.type)
+    columns["path"] = pc.coalesce(columns["path"], pc.struct_field(remove, "path"))
+    columns["deletion_vector"] = pc.coalesce(columns["deletion_vector"], vector_ids(remove))
+    table = pa.table({"is_add": is_add, **columns})
+    broken = pc.and_(wanted, pc.or_(pc.is_null(table["path"]), pc.and_(is_add, pc.is_null(table["size"]))))
+    if pc.any(broken).as_py():
+        position = found.filter(broken)["position"][0].as_py()
+        msg = f"'{lines.path_of(position)}' has an action without a path or size."
+        raise CorruptTable(msg)
+    return table if pc.all(wanted).as_py() else table.filter(wanted)
+
+
+def file_columns(add: pa.StructArray, members: Iterable[pa.Field]) -> dict[str, pa.Array]:
+    """The content of ``add`` actions, in JSON or Parquet alike, as columns.
+
+    Args:
+        add: The actions.
+        members: What to read of them.
+
+    Returns:
+        ``path`` (as written), ``deletion_vector`` (its unique id, or null), ``size``, ``modified_at``, and as far as
+        they were asked for ``partition_values`` (a map), ``stats`` (text) and ``stats_parsed`` (a struct).
+    """
+    there = {field.name for field in members}
+    columns = {"path": _member(add, "path", pa.string(), there), "deletion_vector": vector_ids(add)}
+    columns["size"] = _member(add, "size", pa.int64(), there)
+    columns["modified_at"] = _member(add, "modificationTime", pa.int64(), there)
+    if "partitionValues" in there:
+        columns["partition_values"] = _member(add, "partitionValues", pa.map_(pa.string(), pa.string()), there)
+    if "stats" in there:
+        columns["stats"] = _member(add, "stats", pa.string(), there)
+    if "stats_parsed" in there:
+        columns["stats_parsed"] = pc.struct_field(add, "stats_parsed")
+    return columns
+
+
+def _member(add: pa.StructArray, name: str, type_: pa.DataType, there: Container[str]) -> pa.Array:
+    if name not in there:
+        return pa.nulls(len(add), type_)
+    values = pc.struct_field(add, name)
+    return values if values.type == type_ else values.cast(type_)
+
+
+def vector_ids(actions: pa.StructArray) -> pa.Array:
+    """Unique ids of the deletion vectors of adds or removes (Delta protocol, "Deletion Vectors"); null where none."""
+    if actions.type.get_field_index("deletionVector") < 0:
+        return pa.nulls(len(actions), pa.string())
+    vector = pc.struct_field(actions, "deletionVector")
+    if vector.null_count == len(actions):
+        return pa.nulls(len(actions), pa.string())
+    kind, place, offset = (pc.struct_field(vector, each) for each in ("storageType", "pathOrInlineDv", "offset"))
+    at = pc.binary_join_element_wise("@", offset.cast(pa.string()), "")
+    return pc.binary_join_element_wise(kind, place, pc.fill_null(at, ""), "")
+
+
+def _line_table(lines: Lines) -> pa.Table:
+    data, offsets = np.frombuffer(lines.data, np.uint8), lines.starts()
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(lines.data)]
+    text = pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
+    table = pa.table({"position": pa.array(offsets[:-1]), "line": text})
+    odd = np.flatnonzero(data[offsets[:-1]] != ord("{"))
+    if not len(odd):
+        return table
+    keep = np.ones(len(table), dtype=bool)
+    for row in odd.tolist():
+        line = lines.data[offsets[row] : offsets[row + 1]].strip()
+        keep[row] = line.startswith(b"{")
+        if line and not keep[row]:
+            msg = f"'{lines.path_of(int(offsets[row]))}' is not understood: a line is no JSON object."
+            raise CorruptTable(msg)
+    return table.filter(pa.array(keep))
+
+
+def _malformed(lines: Lines, error: Exception) -> CorruptTable:
+    """Find the line that is no JSON."""
+    start = 0
+    for line in lines.data.splitlines(keepends=True):
+        try:
+            if line.strip():
+                msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as found:
+            return CorruptTable(f"'{lines.path_of(start)}' is not understood: a line is no JSON ({found}).")
+        start += len(line)
+    paths = ", ".join(path for _, path in lines.origins[:3])
+    return CorruptTable(f"A commit is not understood: {str(error)[:200]}.", hint=f"One of: {paths}")
