@@ -186,6 +186,7 @@ class TestTables:
         (place / "_delta_log").mkdir(parents=True)
         (place / "_delta_log" / f"{0:020}.json").write_text("{{{")
         _refused(server, place, 422, "CorruptTable")
+        assert not (place / "metadata").exists()
 
 
 def _refused(server: Server, place: Path, status: int, error_type: str) -> None:

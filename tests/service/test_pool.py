@@ -40,7 +40,7 @@ def storage() -> Iterator[dict[str, str]]:
 
 def _is_alive(server: Server) -> bool:
     answer = server.convert("DELTA", "/tmp/tablecast-tests/nothing-is-here", "ICEBERG")
-    return answer.status_code == 404
+    return answer.json()["type"] in {"SourceTableNotFound", "PathNotAllowed"}
 
 
 def test_a_conversion_that_takes_too_long_is_ended(storage: dict[str, str]) -> None:
