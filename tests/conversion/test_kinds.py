@@ -58,8 +58,10 @@ DELTA = (
     Kind(
         "column mapping by id",
         (
-            "CREATE TABLE {t} (id BIGINT, `a b` STRING, s STRUCT<x: INT, y: STRING>, p STRING) USING DELTA "
-            "PARTITIONED BY (p) {at} TBLPROPERTIES ('delta.columnMapping.mode'='id')",
+            (
+                "CREATE TABLE {t} (id BIGINT, `a b` STRING, s STRUCT<x: INT, y: STRING>, p STRING) USING DELTA "
+                "PARTITIONED BY (p) {at} TBLPROPERTIES ('delta.columnMapping.mode'='id')"
+            ),
             "INSERT INTO {t} SELECT id, concat('n', id), struct(cast(id AS INT), 'y'), 'k' FROM range(5)",
             "ALTER TABLE {t} RENAME COLUMN `a b` TO c",
             "ALTER TABLE {t} RENAME COLUMN p TO q",
@@ -77,7 +79,7 @@ DELTA = (
     Kind(
         "widened byte to int",
         (
-            "CREATE TABLE {t} (id BIGINT, n TINYINT) USING DELTA {at} TBLPROPERTIES ('delta.enableTypeWidening'='true')",
+            "CREATE TABLE {t} (id INT, n TINYINT) USING DELTA {at} TBLPROPERTIES ('delta.enableTypeWidening'='true')",
             "INSERT INTO {t} SELECT id, cast(id AS TINYINT) FROM range(-5, 5)",
             "ALTER TABLE {t} ALTER COLUMN n TYPE SMALLINT",
             "INSERT INTO {t} VALUES (10, 1000)",
@@ -88,18 +90,22 @@ DELTA = (
     Kind(
         "v2 checkpoints in Parquet with in-commit timestamps",
         (
-            "CREATE TABLE {t} (id BIGINT, v STRING) USING DELTA {at} TBLPROPERTIES ('delta.checkpointPolicy'='v2', "
-            "'delta.checkpointInterval'='2', 'delta.enableInCommitTimestamps'='true', "
-            "'delta.checkpoint.writeStatsAsStruct'='true', 'delta.checkpoint.writeStatsAsJson'='false')",
+            (
+                "CREATE TABLE {t} (id BIGINT, v STRING) USING DELTA {at} TBLPROPERTIES ('delta.checkpointPolicy'='v2', "
+                "'delta.checkpointInterval'='2', 'delta.enableInCommitTimestamps'='true', "
+                "'delta.checkpoint.writeStatsAsStruct'='true', 'delta.checkpoint.writeStatsAsJson'='false')"
+            ),
             *(f"INSERT INTO {{t}} VALUES ({n}, 'v{n}')" for n in range(7)),
         ),
     ),
     Kind(
         "statistics as structs only",
         (
-            "CREATE TABLE {t} (id BIGINT, s STRUCT<d: DECIMAL(38,18), t: TIMESTAMP>, p DATE) USING DELTA "
-            "PARTITIONED BY (p) {at} TBLPROPERTIES ('delta.checkpointInterval'='3', "
-            "'delta.checkpoint.writeStatsAsStruct'='true', 'delta.checkpoint.writeStatsAsJson'='false')",
+            (
+                "CREATE TABLE {t} (id BIGINT, s STRUCT<d: DECIMAL(38,18), t: TIMESTAMP>, p DATE) USING DELTA "
+                "PARTITIONED BY (p) {at} TBLPROPERTIES ('delta.checkpointInterval'='3', "
+                "'delta.checkpoint.writeStatsAsStruct'='true', 'delta.checkpoint.writeStatsAsJson'='false')"
+            ),
             *(
                 f"INSERT INTO {{t}} SELECT {n}, named_struct('d', {n - 3}.000000000000000001BD, 't', "
                 f"timestamp_micros({n} * 1500001)), DATE'2024-01-0{n}'"
@@ -145,7 +151,7 @@ DELTA = (
         "long texts",
         (
             "CREATE TABLE {t} (id INT, s STRING) USING DELTA {at}",
-            "INSERT INTO {t} SELECT id, repeat(concat(char(233), unhex('F09F9880')), cast(id * 30 AS INT)) FROM range(5)",
+            "INSERT INTO {t} SELECT id, repeat(concat(char(233), X'F09F9880'), cast(id * 30 AS INT)) FROM range(5)",
             "INSERT INTO {t} SELECT id, concat(repeat('z', 40), id) FROM range(5, 9)",
             "INSERT INTO {t} VALUES (20, ''), (21, NULL), (22, decode(X'F48FBFBFF48FBFBF', 'utf-8'))",
         ),
@@ -153,16 +159,20 @@ DELTA = (
     Kind(
         "no columns with statistics beyond the first",
         (
-            "CREATE TABLE {t} (a INT, b STRING, c DATE) USING DELTA {at} "
-            "TBLPROPERTIES ('delta.dataSkippingNumIndexedCols'='1')",
+            (
+                "CREATE TABLE {t} (a INT, b STRING, c DATE) USING DELTA {at} "
+                "TBLPROPERTIES ('delta.dataSkippingNumIndexedCols'='1')"
+            ),
             "INSERT INTO {t} VALUES (1, 'x', DATE'2020-01-01'), (NULL, NULL, NULL)",
         ),
     ),
     Kind(
         "lists and maps under column mapping",
         (
-            "CREATE TABLE {t} (id INT, l ARRAY<INT>, m MAP<STRING, INT>) USING DELTA {at} "
-            "TBLPROPERTIES ('delta.columnMapping.mode'='name')",
+            (
+                "CREATE TABLE {t} (id INT, l ARRAY<INT>, m MAP<STRING, INT>) USING DELTA {at} "
+                "TBLPROPERTIES ('delta.columnMapping.mode'='name')"
+            ),
             "INSERT INTO {t} VALUES (1, array(1, 2), map('a', 1)), (2, NULL, NULL)",
         ),
         refused="Iceberg readers would not find these",
@@ -170,8 +180,10 @@ DELTA = (
     Kind(
         "uniform: lists and maps with ids",
         (
-            "CREATE TABLE {t} (id INT, l ARRAY<STRUCT<x: INT>>, m MAP<STRING, INT>) USING DELTA {at} "
-            "TBLPROPERTIES ('delta.columnMapping.mode'='name', 'delta.enableIcebergCompatV2'='true')",
+            (
+                "CREATE TABLE {t} (id INT, l ARRAY<STRUCT<x: INT>>, m MAP<STRING, INT>) USING DELTA {at} "
+                "TBLPROPERTIES ('delta.columnMapping.mode'='name', 'delta.enableIcebergCompatV2'='true')"
+            ),
             "INSERT INTO {t} VALUES (1, array(named_struct('x', 1)), map('a', 1)), (2, NULL, NULL)",
         ),
     ),
@@ -182,10 +194,14 @@ ICEBERG = (
         Kind(
             f"by {transform}",
             (
-                f"CREATE TABLE {{t}} (id BIGINT, s STRING, d DATE, t TIMESTAMP, n DECIMAL(9,2)) USING ICEBERG "
-                f"PARTITIONED BY ({transform})",
-                "INSERT INTO {t} SELECT id, concat('text', id), date_add(DATE'1970-01-01', cast(id AS INT) * 40), "
-                "timestamp_micros(id * 4000000000001), cast(id * 1.5 AS DECIMAL(9,2)) FROM range(-5, 5)",
+                (
+                    f"CREATE TABLE {{t}} (id BIGINT, s STRING, d DATE, t TIMESTAMP, n DECIMAL(9,2)) USING ICEBERG "
+                    f"PARTITIONED BY ({transform})"
+                ),
+                (
+                    "INSERT INTO {t} SELECT id, concat('text', id), date_add(DATE'1970-01-01', cast(id AS INT) * 40), "
+                    "timestamp_micros(id * 4000000000001), cast(id * 1.5 AS DECIMAL(9,2)) FROM range(-5, 5)"
+                ),
                 "INSERT INTO {t} VALUES (100, NULL, NULL, NULL, NULL)",
             ),
         )
@@ -203,8 +219,10 @@ ICEBERG = (
     Kind(
         "gzipped metadata",
         (
-            "CREATE TABLE {t} (id BIGINT, v STRING) USING ICEBERG "
-            "TBLPROPERTIES ('write.metadata.compression-codec'='gzip')",
+            (
+                "CREATE TABLE {t} (id BIGINT, v STRING) USING ICEBERG "
+                "TBLPROPERTIES ('write.metadata.compression-codec'='gzip')"
+            ),
             "INSERT INTO {t} VALUES (1, 'a'), (2, 'b')",
         ),
     ),
@@ -212,8 +230,10 @@ ICEBERG = (
         Kind(
             f"{codec} manifests",
             (
-                f"CREATE TABLE {{t}} (id BIGINT, v STRING) USING ICEBERG TBLPROPERTIES ('write.avro.compression-codec'"
-                f"='{codec}', 'write.manifest.compression-codec'='{codec}')",
+                (
+                    f"CREATE TABLE {{t}} (id BIGINT, v STRING) USING ICEBERG TBLPROPERTIES ('write.avro.compression-codec'"
+                    f"='{codec}', 'write.manifest.compression-codec'='{codec}')"
+                ),
                 "INSERT INTO {t} VALUES (1, 'a'), (2, 'b')",
                 "INSERT INTO {t} VALUES (3, 'c')",
             ),
@@ -298,11 +318,11 @@ def _check(kind: Kind, source: Format, location: str) -> None:
     assert_same_rows(target, location, expected, readers)
 
 
-@pytest.mark.parametrize("kind", (*PARTITIONS, *DELTA), ids=str)
+@pytest.mark.parametrize("kind", [*PARTITIONS, *DELTA], ids=str)
 def test_a_delta_table(kind: Kind, tmp_path: Path) -> None:
     _check(kind, "delta", _delta(kind, tmp_path / "t"))
 
 
-@pytest.mark.parametrize("number,kind", list(enumerate((*PARTITIONS, *ICEBERG))), ids=lambda each: str(each))
+@pytest.mark.parametrize("number,kind", list(enumerate((*PARTITIONS, *ICEBERG))), ids=str)
 def test_an_iceberg_table(number: int, kind: Kind) -> None:
     _check(kind, "iceberg", _iceberg(kind, number))
