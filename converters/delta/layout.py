@@ -104,6 +104,7 @@ class LayoutPlan:
             partition_notes = ["The Delta table is not partitioned, because it maps the names of columns."]
         self.notes += partition_notes
         self._unsayable: set[int] = set()
+        self._contradicted: set[int] = set()
 
     def look_at(self, batch: pa.RecordBatch) -> None:
         """Take in what one batch of files says.
@@ -119,12 +120,14 @@ class LayoutPlan:
                 hint="Rewrite such files as Parquet.",
             )
         for each in self._identities:
-            if each.column.id not in self._unsayable:
-                try:
-                    each.texts(batch)
-                except UnsupportedTableFeature:
-                    # Files carry the column, so that it need not be a partition column.
-                    self._unsayable.add(each.column.id)
+            if each.column.id in self._unsayable:
+                continue
+            try:
+                if each.column.id not in self._contradicted and each.is_contradicted(batch):
+                    self._contradicted.add(each.column.id)
+                each.texts(batch)
+            except UnsupportedTableFeature:
+                self._unsayable.add(each.column.id)
         for each in self._generated:
             each.texts(batch)
 
@@ -135,34 +138,39 @@ class LayoutPlan:
             UnsupportedTableFeature: Delta readers would not find a column in the files, or find another one.
         """
         schema = self._schema
-        partitions = (*(each for each in self._identities if each.column.id not in self._unsayable), *self._generated)
         absent: Mapping[int, str] = {}
-        if self._must_ask_files(partitions):
+        if self._must_ask_files():
             found = stored_columns(
                 self._table.schema, _footers(storage, files.batches()), by_name=self._table.names_are_stable
             )
             schema, absent = stored_as(schema, found.names), found.absent
         mapped = self._is_mapped(schema)
-        if mapped:
-            # DuckDB reads null for some partition columns of such tables.
-            partitions = ()
+        # DuckDB reads null for some partition columns of tables that map names.
+        partitions = self._partitions(absent) if not mapped else ()
         self._check_imported(partitions, absent)
         made = tuple(each.column for each in partitions if each.column.generation_sql is not None)
         return Layout(msgspec.structs.replace(schema, fields=(*schema.fields, *made)), mapped, partitions)
+
+    def _partitions(self, absent: Mapping[int, str]) -> tuple[PartitionColumn, ...]:
+        """The partition columns, without those that files carry and that some reader would get wrong."""
+        left_out = self._unsayable | (self._contradicted - absent.keys())
+        return (*(each for each in self._identities if each.column.id not in left_out), *self._generated)
 
     def _is_mapped(self, schema: Schema) -> bool:
         return self._illegal_name is not None or any(
             field.stored_name != field.name for field in all_fields(schema.fields)
         )
 
-    def _must_ask_files(self, partitions: Iterable[PartitionColumn]) -> bool:
+    def _must_ask_files(self) -> bool:
         table = self._table
-        left = identity_sources(table) - {each.column.id for each in partitions}
+        kept = {each.column.id for each in self._identities} - self._unsayable - self._contradicted
+        left = identity_sources(table) if self._is_mapped(self._schema) else identity_sources(table) - kept
+        columns = tuple(all_fields(table.schema.fields))
         return (
             not table.names_are_stable
             or bool(table.promotions)
-            or any(not _PLAIN.match(field.stored_name) for field in all_fields(table.schema.fields))
-            or any(field.initial_default is not None for field in all_fields(table.schema.fields))
+            or any(not _PLAIN.match(field.stored_name) for field in columns)
+            or any(field.initial_default is not None for field in columns)
             or (table.field_ids != "all" and bool(left))
         )
 

@@ -7,7 +7,9 @@ readers: a matter of statistics.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
@@ -27,6 +29,9 @@ _KINDS = {"boolean", "byte", "short", "int", "long", "date", "timestamp", "times
 
 DuckDB and delta-rs look for 0.0 and do not find a partition of -0.0; polars reads binary as Latin-1.
 """
+
+
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 class PartitionColumn(msgspec.Struct, frozen=True):
@@ -57,6 +62,26 @@ class PartitionColumn(msgspec.Struct, frozen=True):
         if self.transform.kind == "identity":
             return partition_texts(values, self.source, self.column.name)
         return generated_texts(values, self.transform, self.column.name)
+
+    def is_contradicted(self, batch: pa.RecordBatch) -> bool:
+        """Whether a file lies in a directory ``column=value`` of another value.
+
+        Iceberg's writers name directories so, but not as Hive does (``column=null``, ``+`` for a space); polars takes
+        partition values from there, and not from the log.
+        """
+        column = f"/{self.column.stored_name}="
+        paths = batch.column("path")
+        if not pc.any(pc.match_substring(paths, column)).as_py():
+            return False
+        found = pc.extract_regex(paths, f"{re.escape(column)}(?P<value>[^/]*)/")
+        named = pc.struct_field(found, "value")
+        there = pc.is_valid(named)
+        pairs = pa.table({"named": named.filter(there), "text": self.texts(batch).filter(there)})
+        distinct = pairs.group_by(["named", "text"]).aggregate([])
+        return any(
+            unquote(named) != (_HIVE_NULL if text is None else text)
+            for named, text in zip(distinct["named"].to_pylist(), distinct["text"].to_pylist(), strict=True)
+        )
 
 
 def identity_sources(table: Table) -> frozenset[int]:

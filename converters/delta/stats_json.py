@@ -90,6 +90,8 @@ def _object(members: Sequence[_Member]) -> list[Part]:
     Every member but the first brings its comma.  A member that is always there goes first; where there is none, the
     comma too many is taken out of the joined text.
     """
+    if not members:
+        return ["{}"]
     first = next((number for number, each in enumerate(members) if each.present is None), None)
     if first is None:
         return [_OPEN, *_with_commas(members), "}"]

@@ -37,7 +37,7 @@ def adapted(schema: Schema, *, uuid_as_binary: bool) -> tuple[Schema, list[str]]
     if not schema.fields:
         raise UnsupportedTableFeature("The table has no columns, and Delta readers refuse such tables.")
     adaptation = _Adaptation(uuid_as_binary=uuid_as_binary)
-    fields = adaptation.fields(schema.fields, (), all_required=True)
+    fields = adaptation.fields(schema.fields, ())
     return msgspec.structs.replace(schema, fields=fields), adaptation.notes
 
 
@@ -48,12 +48,12 @@ class _Adaptation:
         self.notes: list[str] = []
         self._uuid_as_binary = uuid_as_binary
 
-    def fields(self, fields: tuple[Field, ...], path: tuple[str, ...], *, all_required: bool) -> tuple[Field, ...]:
-        """The fields of one level; ``all_required`` tells whether no struct around them can be null."""
+    def fields(self, fields: tuple[Field, ...], path: tuple[str, ...]) -> tuple[Field, ...]:
+        """The fields of one level."""
         _check_names(fields, path)
-        return tuple(self._field(each, (*path, each.name), all_required=all_required) for each in fields)
+        return tuple(self._field(each, (*path, each.name)) for each in fields)
 
-    def _field(self, field: Field, path: tuple[str, ...], *, all_required: bool) -> Field:
+    def _field(self, field: Field, path: tuple[str, ...]) -> Field:
         name = ".".join(path)
         default = field.default_sql
         if field.write_default is not None:
@@ -63,32 +63,28 @@ class _Adaptation:
                 self.notes.append(f"The write default of the column '{name}' is not kept.")
         if field.generation_sql is not None:
             self.notes.append(f"The generation expression of the column '{name}' is not kept; its values are.")
-        required = field.required and all_required
-        if field.required and not required:
-            # Delta has no such constraint, and delta-rs would drop the rows whose struct is null.
-            self.notes.append(f"That '{name}' is never null within what contains it is not kept.")
         return Field(
             id=field.id,
             name=field.name,
-            type=self._type(field.type, path, all_required=required),
-            required=required,
+            type=self._type(field.type, path),
+            required=field.required,
             doc=field.doc,
             physical_name=field.physical_name,
             default_sql=default,
         )
 
-    def _type(self, type_: Type, path: tuple[str, ...], *, all_required: bool) -> Type:
+    def _type(self, type_: Type, path: tuple[str, ...]) -> Type:
         match type_:
             case StructType(fields):
-                return StructType(self.fields(fields, path, all_required=all_required))
+                return StructType(self.fields(fields, path))
             case ListType(element=element):
-                inside = self._type(element, (*path, "element"), all_required=False)
+                inside = self._type(element, (*path, "element"))
                 return msgspec.structs.replace(type_, element=inside)
             case MapType(key=key, value=value):
                 return msgspec.structs.replace(
                     type_,
-                    key=self._type(key, (*path, "key"), all_required=False),
-                    value=self._type(value, (*path, "value"), all_required=False),
+                    key=self._type(key, (*path, "key")),
+                    value=self._type(value, (*path, "value")),
                 )
             case FixedType():
                 self.notes.append(f"The column '{'.'.join(path)}' of the type {type_name(type_)} becomes binary.")
