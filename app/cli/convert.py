@@ -72,4 +72,5 @@ def convert(  # noqa: PLR0917 - click passes them by name
             on_progress=on_progress,
         )
     click.echo(out.as_json(report) if output == "json" else out.report_text(report))
+    out.print_failures(report)
     context.exit(0 if report.ok else 1)

@@ -13,7 +13,7 @@ import converters
 from app.cli.errors import print_error
 from converters.storage.location import local_path
 
-__all__ = ["as_json", "description_text", "errors_as", "report_text"]
+__all__ = ["as_json", "description_text", "errors_as", "print_failures", "queries", "report_text"]
 
 _STATUS_COLOUR = {"synced": "green", "unchanged": "green", "failed": "red"}
 
@@ -53,14 +53,17 @@ def report_text(report: converters.ConversionReport) -> str:
     return "\n".join(lines)
 
 
+def print_failures(report: converters.ConversionReport) -> None:
+    """Print why targets failed to standard error."""
+    for target in report.targets:
+        if target.error is not None:
+            print_error(f"{target.format}: {target.error.message}", target.error.hint)
+
+
 def _target_lines(target: converters.TargetReport) -> list[str]:
     status = click.style(target.status, fg=_STATUS_COLOUR[target.status], bold=True)
     if target.error is not None:
-        print_error(f"{target.format}: {target.error.message}", target.error.hint)
-        return [
-            f"{status}   {target.format} at {_place(target.location)}: {target.error.type}",
-            f"  {target.error.message}",
-        ]
+        return [f"{status}   {target.format} at {_place(target.location)}: {target.error.type}"]
     if target.status == "unchanged":
         lines = [f"{status} {target.format} table, version {target.version}: nothing was written"]
     else:
@@ -75,13 +78,14 @@ def _target_lines(target: converters.TargetReport) -> list[str]:
 def queries(target: converters.TargetReport) -> list[str]:
     """How to read a target with DuckDB and with Spark."""
     place, metadata = _place(target.location), _place(target.metadata_path or "")
+    spark = f'Spark   spark.read.format("{target.format.lower()}").load({as_json(place)})'
     if target.format == "ICEBERG":
         duckdb = f"SELECT * FROM iceberg_scan('{_quoted(metadata)}');"  # noqa: S608 - printed, not run
     elif target.format == "DELTA":
         duckdb = f"SELECT * FROM delta_scan('{_quoted(place)}');"  # noqa: S608
     else:
-        return [f'Spark   spark.read.format("{target.format.lower()}").load("{place}")']
-    return [f"DuckDB  {duckdb}", f'Spark   spark.read.format("{target.format.lower()}").load("{place}")']
+        return [spark]
+    return [f"DuckDB  {duckdb}", spark]
 
 
 def description_text(table: converters.TableDescription) -> str:

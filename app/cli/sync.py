@@ -65,6 +65,7 @@ def sync(context: click.Context, config: Path, output: str) -> None:
             results.append({"table": dataset.table_base_path, "error": failure})
         else:
             good = good and report.ok
+            out.print_failures(report)
             results.append({"table": dataset.table_base_path, "report": report})
             if output == "text":
                 click.echo(out.report_text(report) + "\n")

@@ -19,6 +19,7 @@ from rich.table import Table
 
 import converters
 from app.cli.output import queries
+from app.demo.service import ServiceFailed, post, running_service
 from converters.storage.location import local_path
 
 __all__ = ["main"]
@@ -43,14 +44,13 @@ def main(table: str | None, target: str | None) -> None:
         raise click.ClickException(
             f"The demo needs {error.name}: pip install 'tablecast[demo]', or make demo."
         ) from error
-    except converters.TablecastError as error:
+    except (converters.TablecastError, ServiceFailed) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if same else 1)
 
 
 def _story(table: str | None, target: str | None) -> bool:
-    from app.demo.duck import Duck  # noqa: PLC0415 - may not be installed
-    from app.demo.service import post, running_service  # noqa: PLC0415
+    from app.demo.duck import CannotRead, Duck  # noqa: PLC0415 - may not be installed
 
     duck = Duck()
     if table is None:
@@ -82,16 +82,23 @@ def _story(table: str | None, target: str | None) -> bool:
         )
         console.print(f"     -d {sent}", markup=False)
         answer = post(f"{url}/v1/conversion/table", body)
+        again = post(f"{url}/v1/conversion/table", body)
     _step(f"It answered {answer.status} in {answer.seconds * 1000:.0f} ms")
     shown = json.dumps(_shortened(answer.body), indent=2, ensure_ascii=False)
     console.print(textwrap.indent(shown, "   "), markup=False)
     if answer.status != 200:
         return False
 
+    seconds = again.seconds * 1000
+    console.print(f"   The same again: {again.body['conversions'][0]['status']}, in {seconds:.0f} ms")
+
     converted = answer.body["conversions"][0]
     metadata = local_path(converted["target-metadata-path"]) or converted["target-metadata-path"]
-    duck.view("before", found.format, _scanned(found.format, found.location, found.metadata_path))
-    duck.view("after", target, _scanned(target, found.location, metadata))
+    try:
+        duck.view("before", found.format, _scanned(found.format, found.location, found.metadata_path))
+        duck.view("after", target, _scanned(target, found.location, metadata))
+    except CannotRead as error:
+        raise click.ClickException(str(error)) from error
     return _compare(duck, found.format, target) and _goodbye(converted, place)
 
 

@@ -8,12 +8,16 @@ from typing import Any
 
 import duckdb
 
-__all__ = ["Differences", "Duck"]
+__all__ = ["CannotRead", "Differences", "Duck"]
 
 _EXTENSIONS = ("parquet", "json", "icu", "avro", "httpfs", "iceberg", "delta")
 
 Differences = tuple[int, int]
 """Rows that only the first table has, and rows that only the second has."""
+
+
+class CannotRead(Exception):  # noqa: N818 - says what happened
+    """DuckDB does not read the table; the message has its words."""
 
 
 class Duck:
@@ -29,9 +33,17 @@ class Duck:
         self._connection.execute("SET TimeZone='UTC'")
 
     def view(self, name: str, table_format: str, place: str) -> None:
-        """Name a table: a Delta table by its directory, an Iceberg table by its ``metadata.json``."""
+        """Name a table: a Delta table by its directory, an Iceberg table by its ``metadata.json``.
+
+        Raises:
+            CannotRead: DuckDB does not read it.
+        """
         scan = {"DELTA": "delta_scan", "ICEBERG": "iceberg_scan"}[table_format]
-        self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {scan}('{_quoted(place)}')")  # noqa: S608
+        try:
+            self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {scan}('{_quoted(place)}')")  # noqa: S608
+            self._one(f"SELECT count(*) FROM {name}")  # noqa: S608
+        except duckdb.Error as error:
+            raise CannotRead(f"DuckDB cannot read the {table_format} table: {error}") from error
 
     def count(self, name: str) -> int:
         """Rows of a table."""

@@ -46,6 +46,7 @@ class Pool:
         self._idle: asyncio.LifoQueue[WorkerProcess] = asyncio.LifoQueue()
         self._alive: set[WorkerProcess] = set()
         self._first_is_up = asyncio.Event()
+        self._start_failed = False
 
     @property
     def ready(self) -> int:
@@ -88,6 +89,8 @@ class Pool:
         return msgspec.msgpack.decode(answer, type=Outcome)
 
     async def _free_worker(self) -> WorkerProcess:
+        if self._start_failed and not self.ready:
+            raise Overloaded("No worker process starts; the service's log says why.")
         starting = self._size - self.ready
         if self._idle.empty() and self._waiting >= self._queue + starting:
             raise Overloaded(f"{self._waiting} conversions are waiting already.")
@@ -112,11 +115,13 @@ class Pool:
             try:
                 worker = await WorkerProcess.start()
             except (OSError, WorkerDied) as error:
+                self._start_failed = True
                 pause = min(max(2 * pause, 0.5), _LONGEST_PAUSE)
                 _log.error("a worker process did not start; trying again in %g s: %s", pause, error)
                 await asyncio.sleep(pause)
                 continue
             pause = 0.0
+            self._start_failed = False
             self._alive.add(worker)
             self._idle.put_nowait(worker)
             self._first_is_up.set()

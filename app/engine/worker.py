@@ -18,6 +18,8 @@ import msgspec
 import converters
 from app.engine.messages import HEADER, READY, Failure, Outcome, TargetOutcome, Task
 from app.engine.warm_up import warm_up
+from app.settings import Settings
+from app.telemetry.logs import configure
 from converters.storage.location import canonical
 
 __all__ = ["main", "perform"]
@@ -28,6 +30,7 @@ def main() -> None:
     # The service decides when a worker ends; a Ctrl-C at the terminal reaches the whole process group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    configure(Settings.from_environment())
     with _own_channel() as (tasks, outcomes):
         _send(outcomes, READY)
         warm_up()

@@ -21,7 +21,7 @@ def configure(settings: Settings) -> None:
     as_text = sys.stderr.isatty() if settings.log_format == "auto" else settings.log_format == "text"
     handler = logging.StreamHandler()
     handler.setFormatter(_Text() if as_text else _Json())
-    for name in ("app", "uvicorn"):
+    for name in ("app", "converters", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False

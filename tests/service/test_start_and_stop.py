@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.server import SERVE, environment, running_server, wait_until
+from tests.service.server import ROOT, SERVE, environment, running_server, wait_until
 from tests.service.test_pool import STUCK, silent_storage
 
 TWO_WORKERS = {"TABLECAST_WORKERS": "2"}
@@ -154,3 +155,32 @@ def _status(url: str) -> int:
         return httpx.get(url).status_code
     except httpx.TransportError:
         return 0
+
+
+def test_when_no_worker_starts_requests_are_told(tmp_path: Path) -> None:
+    # What keeps a worker from starting is a module of the library's that cannot be loaded.
+    (tmp_path / "obstore.py").write_text("raise RuntimeError('broken installation')")
+    command = [sys.executable, "-c", _SERVE_WITH_BROKEN_WORKERS.format(str(tmp_path))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), cwd=ROOT) as process:
+        assert process.stderr is not None
+        try:
+            lines = iter(process.stderr)
+            url = next(match[1] for line in lines if (match := re.search(r"listens on (http://\S+)", line)))
+            wait_until(lambda: "did not start" in next(lines))
+            assert _status(f"{url}/readyz") == 503
+            assert _status(f"{url}/healthz") == 200
+            body = {"source-format": "D", "source-table-name": "t", "source-table-path": "/t", "target-formats": ["I"]}
+            answer = httpx.post(f"{url}/v1/conversion/table", json=body)
+            assert (answer.status_code, answer.json()["type"]) == (503, "Overloaded")
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+_SERVE_WITH_BROKEN_WORKERS = """
+import os, sys
+os.environ["PYTHONPATH"] = {!r}
+sys.argv = ["tablecast", "serve", "--port", "0"]
+from app.cli import main
+main()
+"""
