@@ -230,10 +230,8 @@ ICEBERG = (
         Kind(
             f"{codec} manifests",
             (
-                (
-                    f"CREATE TABLE {{t}} (id BIGINT, v STRING) USING ICEBERG TBLPROPERTIES ('write.avro.compression-codec'"
-                    f"='{codec}', 'write.manifest.compression-codec'='{codec}')"
-                ),
+                "CREATE TABLE {t} (id BIGINT, v STRING) USING ICEBERG "
+                f"TBLPROPERTIES ('write.avro.compression-codec'='{codec}')",
                 "INSERT INTO {t} VALUES (1, 'a'), (2, 'b')",
                 "INSERT INTO {t} VALUES (3, 'c')",
             ),

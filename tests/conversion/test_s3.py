@@ -13,7 +13,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 import converters
 from converters.errors import AccessDenied
 from converters.storage import FaultyStorage, ObjectStorage
-from tests.readers import assert_same_rows, canonical_rows, read
+from tests.readers import Reader, assert_same_rows, canonical_rows, read
 from tests.readers.tables import Format
 from tests.s3 import S3Server
 from tests.tables import sample
@@ -50,7 +50,7 @@ def test_a_table_on_s3(s3: S3Server, s3_folder: str, tmp_path: Path, source: For
     report = converters.convert(location, [target], source_format=source, storage=storage)
     assert report.targets[0].error is None
     expected = sample(0, 30)
-    second = "pyiceberg" if target == "iceberg" else "deltalake"
+    second: Reader = "pyiceberg" if target == "iceberg" else "deltalake"
     assert_same_rows(target, location, expected, ("duckdb", second), store=s3)
     again = converters.convert(location, [target], source_format=source, storage=storage)
     assert again.targets[0].status == "unchanged"

@@ -11,6 +11,7 @@ import pytest
 
 from converters.errors import AccessDenied, LimitExceeded, ObjectAlreadyExists, ObjectNotFound, StorageError
 from converters.storage import FaultyStorage, ObjectStorage, Storage
+from tests.s3 import S3Server
 
 NAMES = ["plain.json", "with space/x", "p=a%20b/x", "ü#?*~|&[]{}^`'\"/x", "n:m/x", "..x/y"]
 
@@ -116,7 +117,7 @@ def test_a_file_in_place_of_a_directory(tmp_path: Path) -> None:
         storage.put_if_absent(f"file://{tmp_path}/file/below", b"")
 
 
-def test_wrong_s3_credentials_are_denied_and_not_shown(s3) -> None:
+def test_wrong_s3_credentials_are_denied_and_not_shown(s3: S3Server) -> None:
     options = {**s3.storage_options, "secret_access_key": "wrong-secret-value"}
     storage = ObjectStorage(s3_options=options)
     with pytest.raises(AccessDenied) as caught:
