@@ -17,6 +17,8 @@ __all__ = ["cursor", "json_shape", "query", "quoted"]
 Shape = str | dict[str, "Shape"] | list["Shape"]
 """A structure as DuckDB's ``from_json`` takes it: a type's name, or a structure a member."""
 
+_TEXT_AT_ONCE = 2 * 2**20
+
 _lock = threading.Lock()
 _databases: dict[int, duckdb.DuckDBPyConnection] = {}
 
@@ -49,12 +51,18 @@ def query(connection: duckdb.DuckDBPyConnection, sql: str, **inputs: pa.Table) -
     """Run a query over Arrow tables, by name, and return all of its result in the input's order."""
     for name, table in inputs.items():
         # A reader is scanned as it comes; for a table DuckDB would first build a dataset.
-        connection.register(name, table.to_reader())
+        connection.register(name, table.to_reader(_rows_at_once(table)))
     try:
         return connection.execute(sql).to_arrow_table()
     finally:
         for name in inputs:
             connection.unregister(name)
+
+
+def _rows_at_once(table: pa.Table) -> int:
+    """How many rows DuckDB should parse at once: it holds all of their JSON in memory, many times its size."""
+    rows: int = max(1, _TEXT_AT_ONCE * len(table) // max(1, table.nbytes))
+    return rows
 
 
 def quoted(text: str) -> str:

@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.bounds import ColumnKind
+from converters.delta.extremes import Column, Extremes
+from converters.delta.members import StructMembers
 from converters.model.types import Type, arrow_type
 
-__all__ = ["parsed_extremes"]
+__all__ = ["read_parsed"]
 
 
-def parsed_extremes(
-    record: pa.StructArray, path: tuple[str, ...], kind: ColumnKind, type_: Type | None, *, up: bool = False
-) -> pa.Array | None:
-    """One member of ``stats_parsed`` in the form that ``bounds_of`` takes; all null where it is of another type.
+def read_parsed(record: pa.StructArray, columns: Sequence[Column]) -> Extremes:
+    """Read the statistics of some columns; what is missing or of another type is null."""
+    members = StructMembers(record)
+    lower, upper = (
+        [
+            _values(members, (name, *column.leaf.stored_path), column.kind, column.leaf.field.type, up=up)
+            if column.kind != "none"
+            else None
+            for column in columns
+        ]
+        for name, up in (("minValues", False), ("maxValues", True))
+    )
+    return Extremes(
+        _values(members, ("numRecords",), "integer", None),
+        _values(members, ("tightBounds",), "none", None),
+        lower,
+        upper,
+        [_values(members, ("nullCount", *column.leaf.stored_path), "integer", None) for column in columns],
+    )
 
-    Args:
-        record: The struct.
-        path: Names of the member, from the top.
-        kind: What the column is; ``none`` with a type gives None, without one reads a boolean.
-        type_: The column's type; None for what is not a column.
-        up: Whether rounding, where it is needed, goes up.
-    """
-    if kind == "none" and type_ is not None:
-        return None
-    values = _found(record, path)
+
+def _values(
+    members: StructMembers, path: tuple[str, ...], kind: ColumnKind, type_: Type | None, *, up: bool = False
+) -> pa.Array:
+    """One member, in the form that ``bounds_of`` takes; ``none`` reads a boolean."""
+    values = members.named(path)
     wanted = _wanted(kind, type_)
     if values is None:
-        return pa.nulls(len(record), wanted)
+        return pa.nulls(len(members), wanted)
     try:
         return _converted(values, kind, wanted, up=up)
     except pa.ArrowException:
-        return pa.nulls(len(record), wanted)
-
-
-def _found(record: pa.StructArray, path: tuple[str, ...]) -> pa.Array | None:
-    values: pa.Array = record
-    for name in path:
-        if not pa.types.is_struct(values.type):
-            return None
-        numbers = values.type.get_all_field_indices(name)
-        if not numbers:
-            return None
-        values = pc.struct_field(values, numbers[:1])
-    return values
+        return pa.nulls(len(members), wanted)
 
 
 def _wanted(kind: ColumnKind, type_: Type | None) -> pa.DataType:

@@ -5,35 +5,26 @@ What is missing, malformed or contradicts itself is unknown, never an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.bounds import ColumnKind, bounds_of, column_kind
-from converters.delta.engine import json_shape, query
-from converters.delta.exact import ExactReader, decimals, integers
-from converters.delta.parsed_stats import parsed_extremes
-from converters.model.schema import Leaf, Schema
-from converters.model.types import PRIMITIVE_KINDS, arrow_type
+from converters.delta.bounds import bounds_of
+from converters.delta.extremes import Column, Extremes, columns_of
+from converters.delta.parsed_stats import read_parsed
+from converters.delta.text_stats import TextStats
+from converters.model.schema import Schema
 
 if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["FileStats", "StatsReader"]
 
-_JSON_TYPES: dict[ColumnKind, str] = {
-    "integer": "BIGINT",
-    "floating": "DOUBLE",
-    "decimal": "DOUBLE",
-    "date": "DATE",
-    "instant": "TIMESTAMPTZ",
-    "text": "VARCHAR",
-}
-_EXACT_IN_DOUBLE = 2**53
+_COLUMNS_AT_ONCE = 200
+"""DuckDB needs about 100 kB for each column that it takes out of JSON, however few the rows."""
 
 
 class FileStats(msgspec.Struct, frozen=True):
@@ -43,32 +34,15 @@ class FileStats(msgspec.Struct, frozen=True):
     columns: Mapping[int, Mapping[str, pa.Array]]
 
 
-class _Extremes(msgspec.Struct, frozen=True):
-    """What a writer noted: of all files their row counts and tightness, of each leaf its extremes and nulls."""
-
-    row_count: pa.Array
-    tight: pa.Array
-    lower: Sequence[pa.Array | None]
-    upper: Sequence[pa.Array | None]
-    nulls: Sequence[pa.Array | None]
-
-
 class StatsReader:
-    """Reads the statistics of one schema's columns, which files know by their stored names."""
+    """Reads the statistics of one schema's columns."""
 
     def __init__(self, schema: Schema) -> None:
         """Prepare for a schema."""
-        self._leaves = schema.leaves
-        self._kinds: list[ColumnKind] = [column_kind(leaf.field.type) for leaf in self._leaves]
-        self._shape = _shape(self._leaves, self._kinds)
-        places = dict(_places(self._shape))
-        self._places = {
-            name: [places.get((name, *leaf.stored_path)) for leaf in self._leaves]
-            for name in ("minValues", "maxValues", "nullCount")
-        }
-        self._large = [n for n, kind in enumerate(self._kinds) if kind == "large_decimal"]
-        paths = [self._leaves[n].stored_path for n in self._large]
-        self._large_reader = ExactReader(paths) if paths else None
+        self._columns = columns_of(schema.leaves)
+        starts = range(0, max(1, len(self._columns)), _COLUMNS_AT_ONCE)
+        self._groups = [self._columns[start : start + _COLUMNS_AT_ONCE] for start in starts]
+        self._texts = [TextStats(group) for group in self._groups]
 
     def read(self, connection: duckdb.DuckDBPyConnection, files: pa.Table) -> FileStats:
         """Read the statistics of some files.
@@ -81,134 +55,37 @@ class StatsReader:
         if text is not None and text.null_count == len(text):
             text = None
         if "stats_parsed" not in files.column_names:
-            return self._finished(self._from_text(connection, text)) if text is not None else _nothing(len(files))
-        parsed = self._finished(self._from_parsed(files["stats_parsed"].combine_chunks()))
+            return self._from_text(connection, text) if text is not None else _nothing(len(files))
+        record = files["stats_parsed"].combine_chunks()
+        parsed = _file_stats([(self._columns, read_parsed(record, self._columns))])
         lacking = pc.is_null(parsed.row_count)
         if text is None or not pc.any(lacking).as_py():
             return parsed
-        return _merged(lacking, self._finished(self._from_text(connection, text)), parsed)
+        return _merged(lacking, self._from_text(connection, text), parsed)
 
-    def _from_text(self, connection: duckdb.DuckDBPyConnection, text: pa.ChunkedArray) -> _Extremes:
-        # TRY: a text that is no JSON says nothing.
-        sql = f"SELECT TRY(from_json(stats, {json_shape(self._shape)})) AS record FROM files"  # noqa: S608 - quoted
-        record = query(connection, sql, files=pa.table({"stats": text}))["record"].combine_chunks()
-        lower: list[pa.Array | None] = []
-        upper: list[pa.Array | None] = []
-        for number, (leaf, kind) in enumerate(zip(self._leaves, self._kinds, strict=True)):
-            low, high = (self._member(record, name, number, kind) for name in ("minValues", "maxValues"))
-            if leaf.field.type == PRIMITIVE_KINDS["long"] and low is not None and high is not None:
-                low, high = _exact_integers(text, leaf, low, high)
-            lower.append(low)
-            upper.append(high)
-        if self._large_reader is not None:
-            for number, texts in zip(self._large, self._large_reader.read(text), strict=True):
-                type_ = arrow_type(self._leaves[number].field.type)
-                lower[number] = decimals(texts["lower"], type_, "lower")
-                upper[number] = decimals(texts["upper"], type_, "upper")
-        return _Extremes(
-            pc.struct_field(record, "numRecords"),
-            pc.struct_field(record, "tightBounds"),
-            lower,
-            upper,
-            [self._member(record, "nullCount", number, "integer") for number in range(len(self._leaves))],
-        )
+    def _from_text(self, connection: duckdb.DuckDBPyConnection, text: pa.ChunkedArray) -> FileStats:
+        read = (reader.read(connection, text) for reader in self._texts)
+        return _file_stats(zip(self._groups, read, strict=True))
 
-    def _member(self, record: pa.StructArray, name: str, number: int, kind: ColumnKind) -> pa.Array | None:
-        place = self._places[name][number]
-        if place is None:
-            return None
-        found = pc.struct_field(record, place)
-        return found.cast(pa.int64()) if kind == "instant" else found
 
-    def _from_parsed(self, record: pa.StructArray) -> _Extremes:
-        types = [leaf.field.type for leaf in self._leaves]
-        sides = [
-            [
-                parsed_extremes(record, (name, *leaf.stored_path), kind, type_, up=up)
-                for leaf, kind, type_ in zip(self._leaves, self._kinds, types, strict=True)
-            ]
-            for name, up in (("minValues", False), ("maxValues", True))
-        ]
-        return _Extremes(
-            parsed_extremes(record, ("numRecords",), "integer", None),
-            parsed_extremes(record, ("tightBounds",), "none", None),
-            sides[0],
-            sides[1],
-            [parsed_extremes(record, ("nullCount", *leaf.stored_path), "integer", None) for leaf in self._leaves],
-        )
-
-    def _finished(self, found: _Extremes) -> FileStats:
+def _file_stats(groups: Iterable[tuple[Sequence[Column], Extremes]]) -> FileStats:
+    columns: dict[int, Mapping[str, pa.Array]] = {}
+    rows = pa.nulls(0, pa.int64())
+    for group, found in groups:
         rows = found.row_count
         rows = pc.if_else(pc.fill_null(pc.less(rows, 0), fill_value=False), pa.scalar(None, pa.int64()), rows)
         loose = pc.fill_null(pc.invert(found.tight), fill_value=False)
         loose = loose if pc.any(loose).as_py() else None
-        columns: dict[int, Mapping[str, pa.Array]] = {}
-        for number, (leaf, kind) in enumerate(zip(self._leaves, self._kinds, strict=True)):
-            lower, upper = found.lower[number], found.upper[number]
-            nulls = found.nulls[number]
+        for column, (lower, upper, nulls) in zip(group, found, strict=True):
             stats: dict[str, pa.Array] = {}
             if nulls is not None:
                 stats["null_count"] = _null_counts(nulls, rows, loose)
             if lower is not None and upper is not None:
-                stats |= bounds_of(kind, leaf.field.type, lower, upper)
+                stats |= bounds_of(column.kind, column.leaf.field.type, lower, upper)
                 if loose is not None:
                     stats["exact"] = pc.and_(stats["exact"], pc.invert(loose))
-            columns[leaf.field.id] = stats
-        return FileStats(rows, columns)
-
-
-def _shape(leaves: Sequence[Leaf], kinds: Sequence[ColumnKind]) -> dict[str, Any]:
-    bounds: dict[str, Any] = {}
-    counts: dict[str, Any] = {}
-    for leaf, kind in zip(leaves, kinds, strict=True):
-        _put(counts, leaf.stored_path, "BIGINT")
-        if kind not in {"none", "large_decimal"}:
-            _put(bounds, leaf.stored_path, _JSON_TYPES[kind])
-    shape: dict[str, Any] = {"numRecords": "BIGINT", "tightBounds": "BOOLEAN"}
-    if bounds:
-        shape |= {"minValues": bounds, "maxValues": bounds}
-    return shape | ({"nullCount": counts} if counts else {})
-
-
-def _put(tree: dict[str, Any], path: tuple[str, ...], type_: str) -> None:
-    for name in path[:-1]:
-        tree = tree.setdefault(name, {})
-    tree[path[-1]] = type_
-
-
-def _places(
-    tree: Mapping[str, Any], path: tuple[str, ...] = (), place: tuple[int, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], list[int]]]:
-    """Where each leaf is, by numbers: Arrow cannot look up every name that JSON can have."""
-    for number, (name, below) in enumerate(tree.items()):
-        if isinstance(below, dict):
-            yield from _places(below, (*path, name), (*place, number))
-        else:
-            yield (*path, name), [*place, number]
-
-
-def _exact_integers(text: pa.ChunkedArray, leaf: Leaf, lower: pa.Array, upper: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Read large integers again that may have been written as reals, and then were rounded to a double."""
-    suspect = _may_be_double(lower) | _may_be_double(upper)
-    if not suspect.any():
-        return lower, upper
-    mask = pa.array(suspect)
-    texts = ExactReader([leaf.stored_path]).read(text.filter(mask))[0]
-    return (
-        pc.replace_with_mask(lower, mask, integers(texts["lower"], "lower")),
-        pc.replace_with_mask(upper, mask, integers(texts["upper"], "upper")),
-    )
-
-
-def _may_be_double(values: pa.Array) -> np.ndarray:
-    extremes = pc.min_max(values).as_py()
-    if extremes["min"] is None or -_EXACT_IN_DOUBLE < extremes["min"] <= extremes["max"] < _EXACT_IN_DOUBLE:
-        return np.zeros(len(values), dtype=bool)
-    numbers = np.asarray(values.fill_null(0)).astype(np.int64)
-    large = (numbers >= _EXACT_IN_DOUBLE) | (numbers <= -_EXACT_IN_DOUBLE)
-    with np.errstate(invalid="ignore"):
-        suspect: np.ndarray = large & (numbers.astype(np.float64).astype(np.int64) == numbers)
-    return suspect
+            columns[column.leaf.field.id] = stats
+    return FileStats(rows, columns)
 
 
 def _null_counts(counts: pa.Array, rows: pa.Array, loose: pa.Array | None) -> pa.Array:
