@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 
 from tests.service.server import Server
+from tests.tables import write_delta, write_iceberg
 
 GOOD: dict[str, Any] = {
     "source-format": "DELTA",
@@ -187,6 +191,43 @@ class TestTables:
         (place / "_delta_log" / f"{0:020}.json").write_text("{{{")
         _refused(server, place, 422, "CorruptTable")
         assert not (place / "metadata").exists()
+
+    def test_another_format_than_named(self, server: Server, place: Path) -> None:
+        write_delta(place)
+        answer = server.convert("ICEBERG", place, "DELTA")
+        assert (answer.status_code, answer.json()["type"]) == (404, "SourceTableNotFound")
+
+    def test_a_log_entry_of_two_gigabytes(self, server: Server, place: Path) -> None:
+        write_delta(place)
+        with (place / "_delta_log" / f"{2:020}.json").open("wb") as file:
+            file.truncate(2**31)
+        _refused(server, place, 422, "LimitExceeded")
+
+    def test_a_truncated_checkpoint(self, server: Server, place: Path) -> None:
+        write_delta(place)
+        DeltaTable(place).create_checkpoint()
+        (checkpoint,) = (place / "_delta_log").glob("*.checkpoint.parquet")
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+        (place / "_delta_log" / f"{0:020}.json").unlink()
+        _refused(server, place, 422, "CorruptTable")
+
+    def test_metadata_that_unpacks_to_more_than_there_is_room_for(self, server: Server, place: Path) -> None:
+        (place / "metadata").mkdir(parents=True)
+        with (place / "metadata" / "v1.metadata.json.gz").open("wb") as file, gzip.open(file, "wb", 9) as packed:
+            for _ in range(700):
+                packed.write(b" " * 2**20)
+        started = time.monotonic()
+        answer = server.convert("ICEBERG", place, "DELTA")
+        assert (answer.status_code, answer.json()["type"]) == (422, "LimitExceeded")
+        assert time.monotonic() - started < 20
+
+    def test_a_corrupt_manifest(self, server: Server, place: Path) -> None:
+        write_iceberg(place)
+        for manifest in (place / "metadata").glob("*-m0.avro"):
+            manifest.write_bytes(manifest.read_bytes()[:-30])
+        answer = server.convert("ICEBERG", place, "DELTA")
+        assert (answer.status_code, answer.json()["type"]) == (422, "CorruptTable")
+        assert not (place / "_delta_log").exists()
 
 
 def _refused(server: Server, place: Path, status: int, error_type: str) -> None:
