@@ -230,8 +230,10 @@ ICEBERG = (
         Kind(
             f"{codec} manifests",
             (
-                "CREATE TABLE {t} (id BIGINT, v STRING) USING ICEBERG "
-                f"TBLPROPERTIES ('write.avro.compression-codec'='{codec}')",
+                (
+                    "CREATE TABLE {t} (id BIGINT, v STRING) USING ICEBERG "
+                    f"TBLPROPERTIES ('write.avro.compression-codec'='{codec}')"
+                ),
                 "INSERT INTO {t} VALUES (1, 'a'), (2, 'b')",
                 "INSERT INTO {t} VALUES (3, 'c')",
             ),
