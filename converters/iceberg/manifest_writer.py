@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from typing import IO, cast
+from typing import IO, Self, cast
 
 import msgspec
 import numpy as np
@@ -107,7 +107,7 @@ class _Window(msgspec.Struct, frozen=True):
 
 
 class ManifestWriter:
-    """Takes a snapshot's entries and makes manifests of them."""
+    """Takes a snapshot's entries and makes manifests of them; to be used in a ``with`` statement."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class ManifestWriter:
         self._specs = specs
         self._snapshot_id = snapshot_id
         self._sequence_number = sequence_number
-        self._spool = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115 - closed by close()
+        self._spool = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115 - closed on exit
         self._windows: dict[tuple[int, bool], _Window] = {}
         self._changed: dict[int, list[pa.Table]] = {}
         self.manifests: list[WrittenManifest] = []
@@ -168,7 +168,10 @@ class ManifestWriter:
         self._spool.seek(manifest.start)
         return self._spool.read(manifest.length)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Drop the spool."""
         self._spool.close()
 

@@ -91,8 +91,7 @@ class Replacement:
             CommitConflict: Somebody committed meanwhile; nothing of ours is visible.
         """
         specs = {spec.spec_id: spec for spec in self._specs.specs}
-        writer = ManifestWriter(self._schema.json, specs, self._snapshot_id, self._sequence_number)
-        try:
+        with ManifestWriter(self._schema.json, specs, self._snapshot_id, self._sequence_number) as writer:
             previous = self._previous()
             for batch in files:
                 self._take(batch, writer, previous)
@@ -101,8 +100,6 @@ class Replacement:
             writer.finish()
             keeps = previous is not None and not previous.has_deletes and self._keeps_snapshot(writer)
             return self._commit(writer, None if keeps else writer)
-        finally:
-            writer.close()
 
     def _layout(self, spec: PartitionSpec, leaves: tuple[LeafLayout, ...]) -> EntryLayout:
         """What entries from the source's batches look like."""

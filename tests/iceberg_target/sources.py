@@ -53,7 +53,8 @@ def by_column(schema: Schema, *names: str) -> PartitionSpec:
     return PartitionSpec(
         0,
         tuple(
-            PartitionField(id=id_, source_id=schema.by_path[name,].id, name=name) for id_, name in enumerate(names, 1000)
+            PartitionField(id=id_, source_id=schema.by_path[name,].id, name=name)
+            for id_, name in enumerate(names, 1000)
         ),
     )
 
@@ -79,7 +80,9 @@ class Source(msgspec.Struct, kw_only=True):
         sources = {self.schema.by_id[field.source_id].path[0] for field in self.spec.fields}
         name = f"part-{len(list(self.directory.glob('*.parquet'))):05d}.parquet"
         self.directory.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows.drop_columns([each for each in rows.column_names if each in sources]), self.directory / name)
+        pq.write_table(
+            rows.drop_columns([each for each in rows.column_names if each in sources]), self.directory / name
+        )
         self.files = {**self.files, name: (rows, partition)}
         self.version += 1
         return name
@@ -127,9 +130,7 @@ class Source(msgspec.Struct, kw_only=True):
             "row_count": pa.array([len(rows) for rows, _ in self.files.values()], pa.int64()),
             "spec_id": pa.repeat(pa.scalar(self.spec.spec_id, pa.int32()), len(self.files)),
         }
-        stats = {
-            leaf.field.id: self._stats(leaf.path, arrow_type(leaf.field.type)) for leaf in self.schema.leaves
-        }
+        stats = {leaf.field.id: self._stats(leaf.path, arrow_type(leaf.field.type)) for leaf in self.schema.leaves}
         return data_file_batch(shape, columns, partition, stats)
 
     def _stats(self, path: tuple[str, ...], type_: pa.DataType) -> dict[str, pa.Array]:
@@ -251,5 +252,9 @@ def typed_rows(numbers: Sequence[int]) -> pa.Table:
         "tags": some(1, [["a", None, str(n)][: abs(n) % 4] for n in numbers]),
     }
     inner = pa.struct([("x", pa.int64()), ("y", pa.string())])
-    types = {**{name: arrow_type(type_) for name, type_ in _TYPES.items()}, "inner": inner, "tags": pa.list_(pa.string())}
+    types = {
+        **{name: arrow_type(type_) for name, type_ in _TYPES.items()},
+        "inner": inner,
+        "tags": pa.list_(pa.string()),
+    }
     return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})

@@ -11,7 +11,6 @@ from tests.readers.compare import assert_same_rows
 from tests.readers.spark import session
 from tests.readers.tables import static_table
 
-
 _PARTITIONED_BY = ("day", "flag", "s", "at", "local", "price", "huge", "raw", "small", "f", "d")
 
 
@@ -73,7 +72,9 @@ def test_row_ids_are_kept(tmp_path: Path) -> None:
     source.add(typed_rows(range(20, 25)))
     sync(source, format_version=3)
     after = _row_ids(tmp_path / "t")
-    assert {id_: after[id_] for id_ in after if id_ < 12} == {id_: row for id_, row in before.items() if id_ not in range(4, 8)}
+    assert {id_: after[id_] for id_ in after if id_ < 12} == {
+        id_: row for id_, row in before.items() if id_ not in range(4, 8)
+    }
     assert len(set(before.values()) | set(after.values())) == 12 + 5
 
 
