@@ -78,7 +78,9 @@ class CheckpointReader:
             reader = CommitReader(self._storage, self._checkpoint.files)
             for lines in reader.newest_first():
                 actions = file_actions(connection, lines, content=content)
-                yield actions.filter(actions["is_add"]).drop_columns(["is_add"])
+                adds = actions.filter(actions["is_add"]).drop_columns(["is_add"])
+                if len(adds):
+                    yield adds
             found = [each["sidecar"] for each in self._json_actions(("sidecar",))]
             self._sidecars = tuple(self._sidecar(each, self.path) for each in found)
         else:

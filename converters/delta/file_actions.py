@@ -17,7 +17,9 @@ from converters.errors import CorruptTable
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["file_actions", "file_columns", "vector_ids"]
+__all__ = ["file_actions", "file_columns", "first_adds", "vector_ids"]
+
+_BEGIN = b'{"add":'
 
 _DELETION_VECTOR: Shape = {"storageType": "VARCHAR", "pathOrInlineDv": "VARCHAR", "offset": "BIGINT"}
 _KEY: dict[str, Shape] = {"path": "VARCHAR", "deletionVector": _DELETION_VECTOR}
@@ -61,6 +63,29 @@ def file_actions(connection: duckdb.DuckDBPyConnection, lines: Lines, *, content
         msg = f"'{lines.path_of(position)}' has an action without a path or size."
         raise CorruptTable(msg)
     return table if pc.all(wanted).as_py() else table.filter(wanted)
+
+
+class _Add(msgspec.Struct):
+    path: str
+    size: int
+
+
+class _Line(msgspec.Struct):
+    add: _Add
+
+
+def first_adds(lines: Lines | None) -> list[tuple[str, int]]:
+    """The first and the last ``add`` of some lines, path and size, as far as they are written in the common way."""
+    if lines is None:
+        return []
+    found: list[tuple[str, int]] = []
+    for start in sorted({lines.data.find(_BEGIN), lines.data.rfind(_BEGIN)} - {-1}):
+        try:
+            line = msgspec.json.decode(lines.data[start : lines.data.find(b"\n", start)], type=_Line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            continue  # told when all lines are read
+        found.append((line.add.path, line.add.size))
+    return found
 
 
 def file_columns(add: pa.StructArray, members: Iterable[pa.Field]) -> dict[str, pa.Array]:

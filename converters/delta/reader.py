@@ -8,7 +8,10 @@ import pyarrow as pa
 
 from converters.delta.checkpoint import CheckpointReader
 from converters.delta.commit import CommitReader
+from converters.delta.engine import cursor
+from converters.delta.file_actions import first_adds
 from converters.delta.log import Listing, Segment, find_segment, list_log
+from converters.delta.paths import locations
 from converters.delta.replay import live_files
 from converters.delta.state import TableState, read_commit_info, read_state
 from converters.storage.base import Storage
@@ -66,6 +69,19 @@ class LogReader:
             if info is not None and info.in_commit_timestamp is not None:
                 return info.in_commit_timestamp
         return self.segment.modified_at
+
+    def some_files(self) -> list[tuple[str, int]]:
+        """A few files that are or were in the table, new and old ones, with their sizes; cheap.
+
+        Raises:
+            CorruptTable: A part of the log is missing or not understood.
+        """
+        found = first_adds(next(self._commits.newest_first(), None))
+        if self._checkpoint is not None:
+            adds = next(self._checkpoint.adds(cursor(), content=False), None)
+            found += [] if adds is None else [(adds["path"][0].as_py(), adds["size"][0].as_py())]
+        paths = locations(pa.array([path for path, _ in found], pa.string()), self.location)
+        return [(path, size) for path, (_, size) in zip(paths.to_pylist(), found, strict=True)]
 
     def files(self, *, content: bool = True) -> Iterator[pa.Table]:
         """Stream the live files; see ``live_files``."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.engine import cursor
+from converters.delta.field_ids import FieldIdCheck, readable_footer, settle_field_ids
 from converters.delta.log import LOG_DIRECTORY, list_log
 from converters.delta.partition_values import partition_values, texts_of
 from converters.delta.protocol import check_readable, feature_names, mapping_mode
@@ -23,7 +24,7 @@ from converters.model.data_file import data_file_batch, data_file_schema, rows_p
 from converters.model.partition import FIRST_PARTITION_FIELD_ID, UNPARTITIONED, PartitionField, PartitionSpec
 from converters.model.schema import Schema
 from converters.model.snapshot import Snapshot, Table
-from converters.parquet.footers import row_counts
+from converters.parquet.footers import Footer, row_counts
 from converters.storage.base import Storage
 from converters.storage.location import join
 
@@ -55,6 +56,7 @@ class DeltaSource:
         self._location = location
         self._options = options
         self._log: LogReader | None = None
+        self._mode = "none"
 
     @classmethod
     def is_table(cls, storage: Storage, location: str) -> bool:
@@ -84,8 +86,14 @@ class DeltaSource:
             raise SourceTableNotFound(msg, hint="Is it the table's directory?")
         state = log.state()
         check_readable(state, self._location)
-        schema = _schema_of(state)
-        self._log = log
+        mode = mapping_mode(state)
+        schema, field_ids = settle_field_ids(
+            _schema_of(state),
+            self._some_footers(log),
+            mapped=mode != "none",
+            complete=state.metadata.properties.get("delta.enableIcebergCompatV2", "").lower() == "true",
+        )
+        self._log, self._mode = log, mode
         metadata = state.metadata
         return Snapshot(
             version=str(log.segment.version),
@@ -104,7 +112,7 @@ class DeltaSource:
                 metadata_path=join(self._location, LOG_DIRECTORY),
                 schema_text=metadata.schema_string,
                 names_are_stable=True,
-                field_ids="none" if mapping_mode(state) == "none" else "unknown",
+                field_ids=field_ids,
                 feature_names=feature_names(state),
             ),
         )
@@ -122,7 +130,7 @@ class DeltaSource:
         if log is None:
             msg = f"The Delta table at '{self._location}' disappeared while it was read."
             raise CorruptTable(msg)
-        batches = _BatchMaker(self._storage, snapshot.table)
+        batches = _BatchMaker(self._storage, snapshot.table, self._mode)
         for files in log.files():
             _refuse_deletion_vectors(files)
             if not log.segment.is_latest:
@@ -130,12 +138,17 @@ class DeltaSource:
             yield from batches.add(files)
         yield from batches.rest()
 
+    def _some_footers(self, log: LogReader) -> list[Footer]:
+        found = (readable_footer(self._storage, path, size) for path, size in log.some_files())
+        return [footer for footer in found if footer is not None]
+
 
 class _BatchMaker:
     """Makes ``DataFile`` batches of live files."""
 
-    def __init__(self, storage: Storage, table: Table) -> None:
+    def __init__(self, storage: Storage, table: Table, mode: str) -> None:
         self._storage = storage
+        self._ids = FieldIdCheck(storage, table.schema, table.field_ids, mode)
         self._schema = table.schema
         self._spec = table.default_spec
         self._shape = data_file_schema(table.schema, table.specs)
@@ -166,6 +179,7 @@ class _BatchMaker:
     def _batch(self, files: pa.Table) -> pa.RecordBatch:
         paths = files["path"].combine_chunks()
         sizes = files["size"].combine_chunks()
+        self._ids.check(paths, sizes)
         stats = self._stats.read(self._connection, files)
         partition: dict[int, pa.Array] = {}
         for field in self._spec.fields:

@@ -20,7 +20,7 @@ from converters.errors import (
 from converters.model.snapshot import FieldIds
 from converters.storage.base import Storage
 
-__all__ = ["Column", "Footer", "field_id_presence", "read_footers", "row_counts"]
+__all__ = ["Column", "Footer", "field_id_presence", "read_footer", "read_footers", "row_counts"]
 
 _TAIL = 64 * 2**10
 _TRAILER = 8
@@ -80,12 +80,17 @@ def row_counts(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -> 
     return pa.array(counts, pa.int64())
 
 
+def read_footer(storage: Storage, path: str, size: int) -> Footer:
+    """The footer of one file; errors are those of ``row_counts``."""
+    return _footer(_metadata(storage, path, size))
+
+
 def read_footers(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -> Iterator[Footer]:
     """The footers of files, in order; arguments and errors are those of ``row_counts``."""
     with ThreadPoolExecutor(_READERS) as pool:
         for start in range(0, len(paths), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            yield from pool.map(lambda path, size: _footer(_metadata(storage, path, size)), paths[part], sizes[part])
+            yield from pool.map(lambda path, size: read_footer(storage, path, size), paths[part], sizes[part])
 
 
 def field_id_presence(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -> FieldIds:
