@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.json_text import as_nested, as_plain, escaped, json_string
+from converters.delta.json_text import escaped, json_string
+from converters.delta.stats_json import Statistics, joined
 
 __all__ = ["ADD_TYPE", "REMOVE_TYPE", "Adds", "Removes"]
 
@@ -51,44 +52,34 @@ class Adds(msgspec.Struct, frozen=True):
         partition_values: Texts by the partition columns' names inside the files, in the table's order.
         size: Bytes.
         modified_at: Milliseconds since the epoch, never null.
-        stats: Statistics with the stand-ins of ``json_text``.
+        stats: Statistics.
     """
 
     path: pa.Array
     partition_values: Mapping[str, pa.Array]
     size: pa.Array
     modified_at: pa.Array
-    stats: pa.Array
+    stats: Statistics
 
-    def filter(self, rows: pa.Array) -> Adds:
-        """The rows for which ``rows`` is true."""
-        return Adds(
-            self.path.filter(rows),
-            {name: texts.filter(rows) for name, texts in self.partition_values.items()},
-            self.size.filter(rows),
-            self.modified_at.filter(rows),
-            self.stats.filter(rows),
+    def lines(self, wanted: pa.Array | None = None) -> memoryview:
+        """The actions as lines of a commit; of the rows for which ``wanted`` is true, if it is given."""
+        texts = joined(
+            [
+                '{"add":{"path":"',
+                escaped(self.path),
+                '","partitionValues":{',
+                *_partition_parts(self.partition_values),
+                '},"size":',
+                self.size.cast(pa.string()),
+                ',"modificationTime":',
+                self.modified_at.cast(pa.string()),
+                ',"dataChange":true,"stats":"',
+                *self.stats.nested_parts(),
+                '"}}\n',
+            ],
+            len(self.path),
         )
-
-    def lines(self) -> bytes:
-        """The actions as lines of a commit."""
-        if not len(self.path):
-            return b""
-        joined = pc.binary_join_element_wise(
-            '{"add":{"path":"',
-            escaped(self.path),
-            '","partitionValues":{',
-            *_partition_parts(self.partition_values),
-            '},"size":',
-            self.size.cast(pa.string()),
-            ',"modificationTime":',
-            self.modified_at.cast(pa.string()),
-            ',"dataChange":true,"stats":"',
-            self.stats,
-            '"}}\n',
-            "",
-        )
-        return as_nested(_bytes(joined))
+        return _bytes(texts if wanted is None else texts.filter(wanted))
 
     def checkpoint_column(self) -> pa.StructArray:
         """The actions as a checkpoint has them: ``dataChange`` is false there."""
@@ -100,7 +91,7 @@ class Adds(msgspec.Struct, frozen=True):
                 self.size,
                 self.modified_at,
                 pa.repeat(pa.scalar(value=False), rows),
-                as_plain(self.stats),
+                self.stats.plain(),
             ],
             fields=list(ADD_TYPE),
         )
@@ -121,10 +112,8 @@ class Removes(msgspec.Struct, frozen=True):
     size: pa.Array
     at: int
 
-    def lines(self) -> bytes:
+    def lines(self) -> memoryview:
         """The actions as lines of a commit."""
-        if not len(self.path):
-            return b""
         values = pa.array(
             [msgspec.json.encode(dict(each or ())).decode() for each in self.partition_values.to_pylist()], pa.string()
         )
@@ -178,8 +167,10 @@ def _texts_map(partition_values: Mapping[str, pa.Array], rows: int) -> pa.MapArr
     return pa.MapArray.from_arrays(offsets, keys, items)
 
 
-def _bytes(texts: pa.Array) -> bytes:
+def _bytes(texts: pa.Array) -> memoryview:
     """All texts of a column, one after the other."""
     _, offsets, data = texts.buffers()
+    if not len(texts) or data is None:
+        return memoryview(b"")
     bounds = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return bytes(memoryview(data)[bounds[0] : bounds[-1]])
+    return memoryview(data)[bounds[0] : bounds[-1]]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
-from typing import IO, cast
 
 import msgspec
 import pyarrow as pa
@@ -18,8 +16,9 @@ from converters.delta.layout import Layout, LayoutPlan
 from converters.delta.log import LOG_DIRECTORY
 from converters.delta.log_paths import log_paths
 from converters.delta.partition_columns import texts_by_name
+from converters.delta.spool import Spool
 from converters.delta.staging import StagedFiles
-from converters.delta.stats_json import stats_text
+from converters.delta.stats_json import Statistics
 from converters.delta.table_actions import TableActions
 from converters.delta.target_base import Base
 from converters.delta.tombstones import unexpired_removes
@@ -33,7 +32,6 @@ from converters.sync.state import SyncState
 
 __all__ = ["Replacement"]
 
-_IN_MEMORY = 16 * 2**20
 _MANY_FILES = 50_000
 _MANY_BYTES = 32 * 2**20
 """Commits with more than this get a checkpoint at once, so that readers need not parse them."""
@@ -94,13 +92,13 @@ class _Writing:
 
     def run(self, staged: StagedFiles, difference: Difference, *, everything: bool) -> Commit:
         with contextlib.ExitStack() as opened:
-            text = opened.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
+            text = opened.enter_context(Spool())
             checkpoint: CheckpointWriter | None = None
             if self._checkpoint_is_due(staged.rows if everything else difference.files_added):
                 checkpoint = opened.enter_context(CheckpointWriter(self._actions.version))
             with _no_room():
-                self._write(staged, difference, cast("IO[bytes]", text), checkpoint)
-            self._commit(cast("IO[bytes]", text))
+                self._write(staged, difference, text, checkpoint)
+            self._commit(text)
             if checkpoint is not None:
                 # The commit stands without it, and the next sync finds it due again.
                 with contextlib.suppress(TablecastError, OSError):
@@ -114,7 +112,7 @@ class _Writing:
         )
 
     def _write(
-        self, staged: StagedFiles, difference: Difference, text: IO[bytes], checkpoint: CheckpointWriter | None
+        self, staged: StagedFiles, difference: Difference, text: Spool, checkpoint: CheckpointWriter | None
     ) -> None:
         text.write(self._actions.lines(difference.files_added, difference.files_removed))
         gone = self._gone(difference)
@@ -131,7 +129,7 @@ class _Writing:
                 text.write(adds.lines())
                 continue
             adds = self._adds(batch, partition_values, matched)
-            text.write(adds.filter(matched.changed).lines())
+            text.write(adds.lines(matched.changed))
             checkpoint.adds(adds)
             if self._base is not None:
                 live_paths.append(adds.path)
@@ -146,7 +144,7 @@ class _Writing:
             partition_values=partition_values,
             size=batch.column("size"),
             modified_at=pc.fill_null(batch.column("modified_at"), 0),
-            stats=stats_text(batch, self._layout.schema, self._layout.without_statistics),
+            stats=Statistics(batch, self._layout.schema, self._layout.without_statistics),
         )
 
     def _gone(self, difference: Difference) -> Removes | None:
@@ -169,12 +167,10 @@ class _Writing:
         since = sum(each.file.size for each in segment.commits)
         return version % interval == 0 or version - last > interval or since > _MANY_BYTES
 
-    def _commit(self, text: IO[bytes]) -> None:
-        size = text.seek(0, 2)
-        text.seek(0)
+    def _commit(self, text: Spool) -> None:
         path = join(self._log, f"{self._actions.version:020d}.json")
         try:
-            self._storage.put_if_absent(path, text.read() if size <= _IN_MEMORY else text)
+            self._storage.put_if_absent(path, text.content())
         except ObjectAlreadyExists as error:
             raise CommitConflict(
                 f"Somebody else wrote version {self._actions.version} of '{self._location}'."

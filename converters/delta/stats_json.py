@@ -6,7 +6,7 @@ strings cut outward, and what JSON or a date cannot say is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.json_text import QUOTE, escaped, json_string
+from converters.delta.json_text import escaped, json_string
 from converters.model.data_file import stat
 from converters.model.schema import Schema
 from converters.model.types import DecimalType, Field, PrimitiveType, StructType, Type, is_nested
 
-__all__ = ["stats_text"]
+__all__ = ["Statistics", "joined"]
 
 MOST_CODE_POINTS = 32
 """Longest string bound that is written; Delta's own writers cut there too."""
@@ -32,81 +32,118 @@ Part: TypeAlias = "pa.Array | str"
 """A piece of text for each file, or one for all of them."""
 
 
-class _Member(msgspec.Struct):
-    """A member of a JSON object: pieces of text to be joined, and in which rows it is there (None: in all)."""
+class _Value(msgspec.Struct):
+    """A value of a JSON object's member: one text for all files, or texts that are null where it is left out.
 
-    parts: list[Part]
-    present: pa.Array | None = None
-
-
-class _Text(msgspec.Struct):
-    """The texts of a bound, null where it is left out, and what stands around them."""
-
-    values: pa.Array
-    before: str = ""
-    after: str = ""
-
-    def member(self, name: str) -> _Member | None:
-        """The bound as a member of an object; None where no file has it."""
-        if self.values.null_count == len(self.values):
-            return None
-        present = pc.is_valid(self.values) if self.values.null_count else None
-        return _Member([_key(name) + self.before, self.values, self.after], present)
-
-
-def stats_text(batch: pa.RecordBatch, schema: Schema, left_out: frozenset[int] = frozenset()) -> pa.Array:
-    """Statistics of a ``DataFile`` batch as JSON with the stand-ins of ``json_text``.
-
-    Args:
-        batch: The files.
-        schema: The batch's schema; statistics are named as the columns are inside the files.
-        left_out: Ids of columns without statistics, such as partition columns.
+    ``quoted`` texts stand between quotes, before ``unit`` and the second one, and are escaped for it.
     """
-    columns = [field for field in schema.fields if field.id not in left_out]
-    members = [
-        _Text(batch.column("row_count").cast(pa.string())).member("numRecords"),
-        *(
-            _Member([_key(name), *_object(_members(batch, columns, kind))])
-            for name, kind in (("minValues", "lower"), ("maxValues", "upper"), ("nullCount", "null_count"))
-        ),
-    ]
-    parts = _merged(_object([each for each in members if each is not None]))
-    if len(parts) == 1:
-        return pa.repeat(pa.scalar(parts[0]), len(batch))
-    joined = pc.binary_join_element_wise(*parts, "")
-    if any(isinstance(part, str) and _OPEN in part for part in parts):
-        joined = pc.replace_substring(joined, _OPEN + ",", "{")
-        joined = pc.replace_substring(joined, _OPEN, "{")
-    return joined
+
+    texts: Part
+    quoted: bool = False
+    unit: str = ""
+
+
+class _Object(msgspec.Struct):
+    """A JSON object: its members by name."""
+
+    members: list[tuple[str, _Value | _Object]]
+
+
+class Statistics:
+    """The statistics of a batch of files, in either form that a log needs."""
+
+    def __init__(self, batch: pa.RecordBatch, schema: Schema, left_out: frozenset[int] = frozenset()) -> None:
+        """Turn bounds and counts into text.
+
+        Args:
+            batch: The files, as a ``DataFile`` batch.
+            schema: The batch's schema; statistics are named as the columns are inside the files.
+            left_out: Ids of columns without statistics, such as partition columns.
+        """
+        columns = [field for field in schema.fields if field.id not in left_out]
+        rows = _Value(_constant(batch.column("row_count")))
+        self._rows = len(batch)
+        self._object = _Object(
+            [
+                *([("numRecords", rows)] if _is_known(rows) else []),
+                ("minValues", _members(batch, columns, "lower")),
+                ("maxValues", _members(batch, columns, "upper")),
+                ("nullCount", _members(batch, columns, "null_count")),
+            ]
+        )
+
+    def plain(self) -> pa.Array:
+        """As JSON: how a checkpoint has them."""
+        return joined(_rendered(self._object, nested=False), self._rows)
+
+    def nested_parts(self) -> list[Part]:
+        """As pieces of what stands between the quotes of a JSON string: how a commit has them; see ``joined``."""
+        return _rendered(self._object, nested=True)
 
 
 _OPEN = "\x03"
-"""An opening brace that a comma may follow."""
+"""An opening brace that a comma may follow; control characters are no part of JSON."""
 
 
-def _object(members: Sequence[_Member]) -> list[Part]:
+def joined(parts: Sequence[Part], rows: int) -> pa.Array:
+    """The pieces put together, a text for each of the ``rows``."""
+    merged = _merged(parts)
+    if len(merged) == 1 and isinstance(merged[0], str):
+        return pa.repeat(pa.scalar(merged[0].replace(_OPEN, "{")), rows)
+    text = pc.binary_join_element_wise(*merged, "")
+    if any(isinstance(part, str) and _OPEN in part for part in merged):
+        text = pc.replace_substring(text, _OPEN + ",", "{")
+        text = pc.replace_substring(text, _OPEN, "{")
+    return text
+
+
+def _rendered(value: _Object, *, nested: bool) -> list[Part]:
     """The pieces of a JSON object.
 
     Every member but the first brings its comma.  A member that is always there goes first; where there is none, the
     comma too many is taken out of the joined text.
     """
-    if not members:
-        return ["{}"]
-    first = next((number for number, each in enumerate(members) if each.present is None), None)
-    if first is None:
-        return [_OPEN, *_with_commas(members), "}"]
-    return ["{", *members[first].parts, *_with_commas([*members[:first], *members[first + 1 :]]), "}"]
-
-
-def _with_commas(members: Sequence[_Member]) -> Iterator[Part]:
-    for member in members:
-        if member.present is None:
-            yield ","
-            yield from member.parts
+    first = next((each for each in value.members if not _may_be_absent(each[1])), None)
+    parts: list[Part] = ["{" if first is not None or not value.members else _OPEN]
+    if first is not None:
+        parts += _member(*first, nested=nested)
+    for each in value.members:
+        if each is first:
+            continue
+        pieces = _merged([",", *_member(*each, nested=nested)])
+        if isinstance(each[1], _Value) and _may_be_absent(each[1]):
+            present = pc.is_valid(each[1].texts)
+            blank = [pc.if_else(present, p, "") if isinstance(p, str) else pc.fill_null(p, "") for p in pieces]
+            parts += blank
         else:
-            for part in _merged([",", *member.parts]):
-                blank = isinstance(part, str)
-                yield pc.if_else(member.present, part, "") if blank else pc.fill_null(part, "")
+            parts += pieces
+    return [*parts, "}"]
+
+
+def _member(name: str, value: _Value | _Object, *, nested: bool) -> list[Part]:
+    key = json_string(name) + ":"
+    if isinstance(value, _Object):
+        return [_constant_text(key, nested=nested), *_rendered(value, nested=nested)]
+    texts = value.texts
+    if not value.quoted:
+        return [_constant_text(key, nested=nested), texts]
+    if nested and not isinstance(texts, str):
+        texts = escaped(texts)
+    before, after = key + '"', value.unit + '"'
+    return [_constant_text(before, nested=nested), texts, _constant_text(after, nested=nested)]
+
+
+def _constant_text(text: str, *, nested: bool) -> str:
+    return json_string(text)[1:-1] if nested else text
+
+
+def _may_be_absent(value: _Value | _Object) -> bool:
+    return isinstance(value, _Value) and not isinstance(value.texts, str) and bool(value.texts.null_count)
+
+
+def _is_known(value: _Value) -> bool:
+    """Whether any file has the value."""
+    return isinstance(value.texts, str) or value.texts.null_count < len(value.texts)
 
 
 def _merged(parts: Sequence[Part]) -> list[Part]:
@@ -120,32 +157,37 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
     return merged
 
 
-def _key(name: str) -> str:
-    return json_string(name, stand_ins=True) + ":"
+def _constant(counts: pa.Array) -> Part:
+    """Counts as text: as one where all are the same, which null counts often are."""
+    if len(counts) and not counts.null_count:
+        edges = pc.min_max(counts).as_py()
+        if edges["min"] == edges["max"]:
+            return str(edges["min"])
+    return counts.cast(pa.string())
 
 
-def _members(batch: pa.RecordBatch, columns: Sequence[Field], kind: str) -> list[_Member]:
+def _members(batch: pa.RecordBatch, columns: Sequence[Field], kind: str) -> _Object:
     """The columns of one level for which at least one file has this statistic."""
-    found: list[_Member] = []
+    found: list[tuple[str, _Value | _Object]] = []
     for column in columns:
-        member: _Member | None = None
+        value: _Value | _Object | None = None
         if isinstance(column.type, StructType):
             inside = _members(batch, column.type.fields, kind)
-            member = _Member([_key(column.stored_name), *_object(inside)]) if inside else None
+            value = inside if inside.members else None
         elif not is_nested(column.type):
-            text = _leaf(batch, column, kind)
-            member = text.member(column.stored_name) if text is not None else None
-        if member is not None:
-            found.append(member)
-    return found
+            leaf = _leaf(batch, column, kind)
+            value = leaf if leaf is not None and _is_known(leaf) else None
+        if value is not None:
+            found.append((column.stored_name, value))
+    return _Object(found)
 
 
-def _leaf(batch: pa.RecordBatch, column: Field, kind: str) -> _Text | None:
+def _leaf(batch: pa.RecordBatch, column: Field, kind: str) -> _Value | None:
     values = stat(batch, column.id, kind)
     if values.null_count == len(values):
         return None
     if kind == "null_count":
-        return _Text(_null_counts(batch, column, values).cast(pa.string()))
+        return _Value(_constant(_null_counts(batch, column, values)))
     if kind == "upper" and _is_floating(column.type):
         # Delta counts NaN as the greatest value.
         no_nan = pc.equal(stat(batch, column.id, "nan_count"), 0)
@@ -160,8 +202,10 @@ def _null_counts(batch: pa.RecordBatch, column: Field, counts: pa.Array) -> pa.A
     """
     if not (isinstance(column.type, PrimitiveType) and column.type.kind in _ANSWERED_FROM_STATS):
         return counts
-    lower, upper, exact = (stat(batch, column.id, name) for name in ("lower", "upper", "exact"))
-    bounded = pc.and_(pc.is_valid(lower), pc.is_valid(upper))
+    exact = stat(batch, column.id, "exact")
+    if not exact.null_count and pc.all(exact).as_py():
+        return counts
+    bounded = pc.and_(*(pc.is_valid(stat(batch, column.id, name)) for name in ("lower", "upper")))
     wide = pc.and_(bounded, pc.invert(pc.fill_null(exact, fill_value=False)))
     return pc.if_else(wide, None, counts)
 
@@ -170,23 +214,23 @@ def _is_floating(type_: Type) -> bool:
     return isinstance(type_, PrimitiveType) and type_.kind in {"float", "double"}
 
 
-def _bound(values: pa.Array, type_: Type, *, upper: bool) -> _Text | None:
+def _bound(values: pa.Array, type_: Type, *, upper: bool) -> _Value | None:
     """Bounds as text; None where Delta has none for the type."""
     if isinstance(type_, DecimalType):
-        return _Text(_decimals(values))
+        return _Value(_decimals(values))
     match type_:
         case PrimitiveType("byte" | "short" | "int" | "long"):
-            return _Text(values.cast(pa.string()))
+            return _Value(values.cast(pa.string()))
         case PrimitiveType("float" | "double"):
-            return _Text(_floats(values))
+            return _Value(_floats(values))
         case PrimitiveType("date"):
-            return _Text(_dates(values), QUOTE, QUOTE)
+            return _Value(_dates(values), quoted=True)
         case PrimitiveType("timestamp"):
-            return _Text(_timestamps(values, upper=upper), QUOTE, QUOTE)
+            return _Value(_timestamps(values, upper=upper), quoted=True)
         case PrimitiveType("timestamptz"):
-            return _Text(_timestamps(values, upper=upper), QUOTE, "Z" + QUOTE)
+            return _Value(_timestamps(values, upper=upper), quoted=True, unit="Z")
         case PrimitiveType("string"):
-            return _Text(escaped(_cut(values, upper=upper), stand_ins=True), QUOTE, QUOTE)
+            return _Value(escaped(_cut(values, upper=upper)), quoted=True)
         case _:
             return None
 

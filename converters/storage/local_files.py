@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from pathlib import Path
 from typing import IO
@@ -30,11 +31,26 @@ def write_file(path: str, data: IO[bytes], *, only_if_absent: bool) -> None:
     # A leading dot, as table formats pass over such names.
     temporary = target.with_name(f".{target.name[:128]}.{uuid.uuid4().hex}")
     try:
-        with temporary.open("xb") as file:
-            shutil.copyfileobj(data, file, _CHUNK)
+        if not _is_linked(data, temporary):
+            with temporary.open("xb") as file:
+                shutil.copyfileobj(data, file, _CHUNK)
         if only_if_absent:
             os.link(temporary, target)
         else:
             temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_linked(data: IO[bytes], temporary: Path) -> bool:
+    """Give a temporary file that is read from its start a second name, where that does instead of a copy."""
+    name = getattr(data, "name", None)
+    if not isinstance(name, str) or not name.startswith(tempfile.gettempdir()) or data.tell():
+        return False
+    try:
+        os.link(name, temporary)
+    except OSError:
+        return False  # another file system, or one without links
+    # Temporary files are their owner's only; what is beside it tells whom the table is for.
+    temporary.chmod(temporary.parent.stat().st_mode & 0o666)
+    return True

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.delta.json_text import as_nested, as_plain
-from converters.delta.stats_json import stats_text
+from converters.delta.json_text import escaped, json_string
+from converters.delta.stats_json import Statistics, joined
 from converters.model import (
     PRIMITIVE_KINDS,
     UNPARTITIONED,
@@ -50,10 +50,10 @@ def _texts(schema: Schema, stats: dict[int, dict[str, list[Any]]], row_counts: l
         id_: {name: pa.array(values, _stat_type(types[id_], name)) for name, values in members.items()}
         for id_, members in stats.items()
     }
-    text = stats_text(data_file_batch(shape, columns, {}, arrays), schema)
-    plain = as_plain(text).to_pylist()
-    nested = [json.loads(b'"' + as_nested(each.encode()) + b'"') for each in text.to_pylist()]
-    assert plain == nested
+    found = Statistics(data_file_batch(shape, columns, {}, arrays), schema)
+    plain: list[str] = found.plain().to_pylist()
+    nested = joined(['"', *found.nested_parts(), '"'], files).to_pylist()
+    assert plain == [json.loads(each) for each in nested]
     return plain
 
 
@@ -246,3 +246,11 @@ def test_no_column_at_all() -> None:
     schema = Schema((Field(id=1, name="c", type=PRIMITIVE_KINDS["binary"]),))
     assert _texts(schema, {}, [None, None]) == ['{"minValues":{},"maxValues":{},"nullCount":{}}'] * 2
     assert _texts(schema, {}, []) == []
+
+
+@given(st.lists(st.one_of(st.none(), texts), max_size=8), st.integers(0, 3), st.integers(0, 8))
+def test_escaping(values: list[str | None], start: int, length: int) -> None:
+    array = pa.array(values, pa.string()).slice(start, length)
+    found = escaped(array).to_pylist()
+    assert found == [None if each is None else json_string(each)[1:-1] for each in array.to_pylist()]
+    assert [None if each is None else json.loads(f'"{each}"') for each in found] == array.to_pylist()
