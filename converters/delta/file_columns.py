@@ -8,6 +8,7 @@ where a table's history leaves open under which names its files have a column, t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,7 +24,9 @@ from converters.model.types import (
     Type,
     type_name,
 )
-from converters.parquet.footers import Column, Footer
+
+if TYPE_CHECKING:
+    from converters.parquet.footers import Column, Footer
 
 __all__ = ["FileColumns", "stored_columns"]
 

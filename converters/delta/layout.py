@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -23,8 +24,10 @@ from converters.errors import UnsupportedTableFeature
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.model.types import PRIMITIVE_KINDS
-from converters.parquet.footers import Footer, read_footers
 from converters.storage.base import Storage
+
+if TYPE_CHECKING:
+    from converters.parquet.footers import Footer
 
 __all__ = ["MAPPING_KEYS", "Layout", "LayoutPlan"]
 
@@ -188,6 +191,8 @@ class LayoutPlan:
 
 
 def _footers(storage: Storage, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, Footer]]:
+    from converters.parquet.footers import read_footers  # noqa: PLC0415 - slow to load and rarely needed
+
     for batch in batches:
         paths = batch.column("path").to_pylist()
         yield from zip(paths, read_footers(storage, paths, batch.column("size").to_pylist()), strict=True)

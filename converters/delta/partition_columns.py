@@ -75,13 +75,10 @@ class PartitionColumn(msgspec.Struct, frozen=True):
             return False
         found = pc.extract_regex(paths, f"{re.escape(column)}(?P<value>[^/]*)/")
         named = pc.struct_field(found, "value")
-        there = pc.is_valid(named)
-        pairs = pa.table({"named": named.filter(there), "text": self.texts(batch).filter(there)})
-        distinct = pairs.group_by(["named", "text"]).aggregate([])
-        return any(
-            unquote(named) != (_HIVE_NULL if text is None else text)
-            for named, text in zip(distinct["named"].to_pylist(), distinct["text"].to_pylist(), strict=True)
-        )
+        texts = self.texts(batch)
+        odd = pc.and_(pc.is_valid(named), pc.invert(pc.fill_null(pc.equal(named, texts), fill_value=False)))
+        pairs = zip(named.filter(odd).to_pylist(), texts.filter(odd).to_pylist(), strict=True)
+        return any(unquote(name) != (_HIVE_NULL if text is None else text) for name, text in set(pairs))
 
 
 def identity_sources(table: Table) -> frozenset[int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.add_actions import Adds, Removes
-from converters.delta.checkpoint_writer import CheckpointWriter
 from converters.delta.difference import Difference, Matched
 from converters.delta.layout import Layout, LayoutPlan
 from converters.delta.log import LOG_DIRECTORY
@@ -21,7 +21,6 @@ from converters.delta.staging import StagedFiles
 from converters.delta.stats_json import Statistics
 from converters.delta.table_actions import TableActions
 from converters.delta.target_base import Base
-from converters.delta.tombstones import unexpired_removes
 from converters.delta.write_protocol import check_writable
 from converters.errors import CommitConflict, ObjectAlreadyExists, StorageError, TablecastError
 from converters.formats import Commit
@@ -29,6 +28,9 @@ from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
 from converters.storage.location import join
 from converters.sync.state import SyncState
+
+if TYPE_CHECKING:
+    from converters.delta.checkpoint_writer import CheckpointWriter
 
 __all__ = ["Replacement"]
 
@@ -95,6 +97,8 @@ class _Writing:
             text = opened.enter_context(Spool())
             checkpoint: CheckpointWriter | None = None
             if self._checkpoint_is_due(staged.rows if everything else difference.files_added):
+                from converters.delta.checkpoint_writer import CheckpointWriter  # noqa: PLC0415 - slow to load
+
                 checkpoint = opened.enter_context(CheckpointWriter(self._actions.version))
             with _no_room():
                 self._write(staged, difference, text, checkpoint)
@@ -134,6 +138,8 @@ class _Writing:
             if self._base is not None:
                 live_paths.append(adds.path)
         if checkpoint is not None and self._base is not None and gone is not None:
+            from converters.delta.tombstones import unexpired_removes  # noqa: PLC0415 - slow to load
+
             checkpoint.removes(gone.checkpoint_column())
             still_there = pa.chunked_array([*live_paths, gone.path], pa.string())
             checkpoint.removes(unexpired_removes(self._storage, self._base, still_there, self._actions.now))
