@@ -19,7 +19,7 @@ from converters.model.types import ListType, MapType, StructType, Type
 from converters.parquet.footers import Footer, read_footer, read_footers
 from converters.storage.base import Storage
 
-__all__ = ["FieldIdCheck", "readable_footer", "settle_field_ids"]
+__all__ = ["FieldIdCheck", "Samples", "settle_field_ids"]
 
 Path = tuple[str, ...]
 _HINT = "Rewrite the table's data files with one writer."
@@ -62,9 +62,10 @@ class FieldIdCheck:
     Every file is looked into where ids were taken from files, else two of each batch.
     """
 
-    def __init__(self, storage: Storage, schema: Schema, presence: FieldIds, mode: str) -> None:
+    def __init__(self, storage: Storage, samples: Samples, schema: Schema, presence: FieldIds, mode: str) -> None:
         """Take what ``settle_field_ids`` said, and the table's mode of column mapping."""
         self._storage = storage
+        self._samples = samples
         self._presence = presence
         self._ids = dict(_stored_ids(schema))
         self._paths = {id_: path for path, id_ in self._ids.items()}
@@ -86,7 +87,7 @@ class FieldIdCheck:
             return
         for number in sorted({0, len(paths) - 1}):
             path = paths[number].as_py()
-            readable = readable_footer(self._storage, path, sizes[number].as_py())
+            readable = self._samples.footer(path, sizes[number].as_py())
             if readable is not None:
                 self._check(path, readable)
 
@@ -107,12 +108,22 @@ class FieldIdCheck:
                 )
 
 
-def readable_footer(storage: Storage, path: str, size: int) -> Footer | None:
-    """The footer of a file that is only looked into to learn from it; None where it cannot be."""
-    try:
-        return read_footer(storage, path, size)
-    except (StorageError, CorruptTable, UnsupportedTableFeature):
-        return None
+class Samples:
+    """Footers of files that are only looked into to learn from them, each read once."""
+
+    def __init__(self, storage: Storage) -> None:
+        """Read nothing yet."""
+        self._storage = storage
+        self._read: dict[str, Footer | None] = {}
+
+    def footer(self, path: str, size: int) -> Footer | None:
+        """The footer of a file; None where it cannot be read."""
+        if path not in self._read:
+            try:
+                self._read[path] = read_footer(self._storage, path, size)
+            except (StorageError, CorruptTable, UnsupportedTableFeature):
+                self._read[path] = None
+        return self._read[path]
 
 
 def _refusal(what: str) -> UnsupportedTableFeature:

@@ -34,6 +34,7 @@ class LogReader:
         self.listing = listing
         self.segment = segment
         self._storage = storage
+        self._state: TableState | None = None
         self._commits = CommitReader(storage, [each.file for each in segment.commits])
         self._checkpoint = CheckpointReader(storage, segment.checkpoint) if segment.checkpoint is not None else None
 
@@ -52,7 +53,11 @@ class LogReader:
 
     def state(self, *, everything: bool = False) -> TableState:
         """Protocol and metadata; with ``everything`` also transactions and domains; see ``read_state``."""
-        return read_state(self._commits, self._checkpoint, everything=everything)
+        if everything:
+            return read_state(self._commits, self._checkpoint, everything=True)
+        if self._state is None:
+            self._state = read_state(self._commits, self._checkpoint)
+        return self._state
 
     def committed_at(self, state: TableState) -> int:
         """When the version was committed, milliseconds since the epoch.

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.engine import cursor
-from converters.delta.field_ids import FieldIdCheck, readable_footer, settle_field_ids
+from converters.delta.field_ids import FieldIdCheck, Samples, settle_field_ids
 from converters.delta.log import LOG_DIRECTORY, list_log
 from converters.delta.partition_values import partition_values, texts_of
 from converters.delta.protocol import check_readable, feature_names, mapping_mode
@@ -56,15 +56,12 @@ class DeltaSource:
         self._location = location
         self._options = options
         self._log: LogReader | None = None
-        self._mode = "none"
+        self._samples = Samples(storage)
 
     @classmethod
     def is_table(cls, storage: Storage, location: str) -> bool:
         """Whether ``_delta_log`` has a commit or a checkpoint."""
-        try:
-            return not list_log(storage, location).is_empty
-        except StorageError:
-            return False
+        return not list_log(storage, location).is_empty
 
     @classmethod
     def open(cls, storage: Storage, location: str, options: DeltaSourceOptions) -> Self:
@@ -93,7 +90,7 @@ class DeltaSource:
             mapped=mode != "none",
             complete=state.metadata.properties.get("delta.enableIcebergCompatV2", "").lower() == "true",
         )
-        self._log, self._mode = log, mode
+        self._log = log
         metadata = state.metadata
         return Snapshot(
             version=str(log.segment.version),
@@ -130,7 +127,7 @@ class DeltaSource:
         if log is None:
             msg = f"The Delta table at '{self._location}' disappeared while it was read."
             raise CorruptTable(msg)
-        batches = _BatchMaker(self._storage, snapshot.table, self._mode)
+        batches = _BatchMaker(self._storage, self._samples, snapshot.table, mapping_mode(log.state()))
         for files in log.files():
             _refuse_deletion_vectors(files)
             if not log.segment.is_latest:
@@ -139,16 +136,16 @@ class DeltaSource:
         yield from batches.rest()
 
     def _some_footers(self, log: LogReader) -> list[Footer]:
-        found = (readable_footer(self._storage, path, size) for path, size in log.some_files())
+        found = (self._samples.footer(path, size) for path, size in log.some_files())
         return [footer for footer in found if footer is not None]
 
 
 class _BatchMaker:
     """Makes ``DataFile`` batches of live files."""
 
-    def __init__(self, storage: Storage, table: Table, mode: str) -> None:
+    def __init__(self, storage: Storage, samples: Samples, table: Table, mode: str) -> None:
         self._storage = storage
-        self._ids = FieldIdCheck(storage, table.schema, table.field_ids, mode)
+        self._ids = FieldIdCheck(storage, samples, table.schema, table.field_ids, mode)
         self._schema = table.schema
         self._spec = table.default_spec
         self._shape = data_file_schema(table.schema, table.specs)
