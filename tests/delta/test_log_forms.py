@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 import random
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from converters.delta import DeltaSource
 from converters.delta.reader import LogReader
 from converters.delta.source import DeltaSourceOptions
 from converters.storage import ObjectStorage
-from tests.delta.logs import BASE, Action, Table, add, metadata, protocol, remove, vector
+from tests.delta.logs import BASE, Action, Table, add, checkpoint_table, column, metadata, protocol, remove, vector
 
 V2 = protocol(3, 7, ["v2Checkpoint"])
 
@@ -330,3 +333,34 @@ def test_in_memory_and_over_pieces_of_remote_parquet(table: Table) -> None:
     batches = list(source.data_files(source.snapshot()))
     paths = pa.Table.from_batches(batches)["path"].to_pylist()
     assert sorted(paths) == [f"memory:///t/{path}" for path in LIVE[4]]
+
+
+@pytest.mark.parametrize("int96", [False, True])
+@pytest.mark.parametrize("text", ["none", "all", "some"])
+def test_checkpoint_with_parsed_statistics(table: Table, text: str, int96: bool) -> None:
+    last = dt.datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=dt.UTC)
+    bounds = pa.struct([("id", pa.int64()), ("at", pa.timestamp("us", "UTC"))])
+    record = pa.struct([("numRecords", pa.int64()), ("minValues", bounds), ("maxValues", bounds)])
+    columns = [column("id", "long"), column("at", "timestamp")]
+    rows = checkpoint_table([protocol(), metadata(*columns), add("a"), add("b"), add("c", rows=None)])
+    parsed = {"numRecords": 3, "minValues": {"id": 1, "at": last}, "maxValues": {"id": 2, "at": last}}
+    values = [None, None, parsed, None if text == "some" else parsed, None]
+    texts = [
+        None,
+        None,
+        *{"none": [None, None, None], "all": ["{}", "{}", None]}.get(text, [None, '{"numRecords":3}', None]),
+    ]
+    adds = rows["add"].combine_chunks()
+    members = {field.name: pc.struct_field(adds, field.name) for field in adds.type}
+    members |= {"stats": pa.array(texts, pa.string()), "stats_parsed": pa.array(values, record)}
+    made = pa.StructArray.from_arrays(list(members.values()), list(members), mask=adds.is_null())
+    rows = rows.set_column(rows.schema.get_field_index("add"), "add", made)
+    path = table.log / f"{1:020d}.checkpoint.parquet"
+    pq.write_table(rows, path, use_deprecated_int96_timestamps=int96)
+    pq.write_table(pa.table({"id": [1, 2, 3]}), table.directory / "c")
+    _, files = table.read()
+    assert files["row_count"].to_pylist() == [3, 3, 3]
+    stats = files["stats"].to_pylist()
+    assert [each["1"]["lower"] for each in stats] == [1, None if text == "some" else 1, None]
+    assert stats[0]["2"]["lower"] == last
+    assert stats[0]["2"]["upper"] == last.replace(microsecond=999_999)
