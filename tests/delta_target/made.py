@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from converters.model import (
     Table,
     Transform,
     Type,
+    arrow_type,
     data_file_batch,
     data_file_schema,
 )
@@ -101,6 +101,7 @@ class Made:
         self.location = f"file://{directory}"
         self.directory = directory
         spec = PartitionSpec(1, tuple(partition_by)) if partition_by else UNPARTITIONED
+        given: dict[str, Any] = {"name": "made", "specs": (spec,), "default_spec_id": spec.spec_id, "field_ids": "all"}
         self.table = Table(
             format="ICEBERG",
             location=self.location,
@@ -108,7 +109,7 @@ class Made:
             schema=schema,
             metadata_path=f"{self.location}/metadata/v1.metadata.json",
             schema_text="",
-            **{"name": "made", "specs": (spec,), "default_spec_id": spec.spec_id, "field_ids": "all"} | table,
+            **(given | table),
         )
         self._files: dict[str, tuple[pa.Table, dict[int, Any], int]] = {}
         self.version = 1
@@ -215,7 +216,8 @@ def _stats(leaf: Leaf, files: Sequence[pa.Table]) -> dict[str, pa.Array]:
         if name in types:
             made[name] = pa.array(values, types[name])
         elif any(value is not None for value in values):
-            made[name] = pa.array(values, next(value.type for value in values if value is not None))
+            type_ = arrow_type(leaf.field.type)
+            made[name] = pa.array([None if value is None else value.cast(type_) for value in values], type_)
     return made
 
 
@@ -238,9 +240,9 @@ def _file_stats(leaf: Leaf, rows: pa.Table) -> dict[str, Any]:
         values = values.filter(pc.invert(nan))
     bounds = pc.min_max(values) if len(values) else None
     lower, upper = (bounds["min"], bounds["max"]) if bounds is not None else (None, None)
-    if pa.types.is_floating(values.type) and lower is not None and lower.is_valid:
+    if pa.types.is_floating(values.type) and lower is not None and upper is not None and lower.is_valid:
         lower = pa.scalar(-0.0 if lower.as_py() == 0 else lower.as_py(), values.type)
-        upper = pa.scalar(math.fabs(upper.as_py()) if upper.as_py() == 0 else upper.as_py(), values.type)
+        upper = pa.scalar(0.0 if upper.as_py() == 0 else upper.as_py(), values.type)
     if lower is not None and not lower.is_valid:
         lower = upper = None
     return {"null_count": nulls, "nan_count": nans, "lower": lower, "upper": upper, "exact": True}
