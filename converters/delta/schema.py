@@ -7,12 +7,23 @@ first, then the members of all columns, and so on; a list's element, a map's key
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
 
+from converters.delta.schema_ids import Path, SchemaIds, physical_name
+from converters.delta.schema_json import (
+    MAPPING_ID,
+    MAPPING_NAME,
+    NESTED_IDS,
+    ArrayJson,
+    FieldJson,
+    MapJson,
+    StructJson,
+    TypeJson,
+    UserDefinedJson,
+)
 from converters.errors import CorruptTable, LimitExceeded, UnsupportedTableFeature
 from converters.model.schema import Schema
 from converters.model.types import (
@@ -28,50 +39,17 @@ from converters.model.types import (
     type_name,
 )
 
-__all__ = ["MAPPING_ID", "MAPPING_NAME", "NESTED_IDS", "MappingMode", "read_schema", "write_schema"]
+__all__ = ["MappingMode", "read_schema", "write_schema"]
 
 MappingMode = Literal["none", "name", "id"]
 
-MAPPING_ID = "delta.columnMapping.id"
-MAPPING_NAME = "delta.columnMapping.physicalName"
-NESTED_IDS = "delta.columnMapping.nested.ids"
 _COMMENT = "comment"
 _DEFAULT = "CURRENT_DEFAULT"
 _GENERATION = "delta.generationExpression"
 _TYPE_CHANGES = "delta.typeChanges"
 _LOGICAL_TYPE = "xtableLogicalType"
 
-_MOST_LEVELS = 64
 _DECIMAL = re.compile(r"^decimal(?:\(\s*(\d+)\s*,\s*(-?\d+)\s*\))?$")
-
-
-class _StructJson(msgspec.Struct, tag_field="type", tag="struct"):
-    fields: list[_FieldJson]
-
-
-class _ArrayJson(msgspec.Struct, tag_field="type", tag="array"):
-    elementType: _TypeJson  # noqa: N815 - Delta's spelling, as below
-    containsNull: bool = True  # noqa: N815
-
-
-class _MapJson(msgspec.Struct, tag_field="type", tag="map"):
-    keyType: _TypeJson  # noqa: N815
-    valueType: _TypeJson  # noqa: N815
-    valueContainsNull: bool = True  # noqa: N815
-
-
-class _UserDefinedJson(msgspec.Struct, tag_field="type", tag="udt"):
-    pass
-
-
-class _FieldJson(msgspec.Struct):
-    name: str
-    type: _TypeJson
-    nullable: bool = True
-    metadata: dict[str, Any] = {}
-
-
-_TypeJson = str | _StructJson | _ArrayJson | _MapJson | _UserDefinedJson
 
 _FROM_DELTA: dict[str, PrimitiveType] = {
     "boolean": PRIMITIVE_KINDS["boolean"],
@@ -106,14 +84,14 @@ def read_schema(schema_string: str, mapping_mode: str = "none", *, highest_id: i
         msg = f"The column mapping mode '{mapping_mode[:64]}' is unknown."
         raise CorruptTable(msg)
     try:
-        parsed = msgspec.json.decode(schema_string, type=_StructJson)
+        parsed = msgspec.json.decode(schema_string, type=StructJson)
     except RecursionError as error:
         msg = "The Delta schema is nested too deeply."
         raise LimitExceeded(msg) from error
     except (msgspec.DecodeError, UnicodeError) as error:
         msg = f"The Delta schema is not understood: {error}."
         raise CorruptTable(msg) from error
-    ids = _Ids.of(parsed, mapped=mapping_mode != "none", highest_id=highest_id)
+    ids = SchemaIds.of(parsed, mapped=mapping_mode != "none", highest_id=highest_id)
     schema = Schema(tuple(_field(each, (), ids) for each in parsed.fields))
     if len(schema.by_id) != len(schema.nodes):
         msg = "Two columns of the Delta schema have the same id."
@@ -121,82 +99,12 @@ def read_schema(schema_string: str, mapping_mode: str = "none", *, highest_id: i
     return schema
 
 
-Path = tuple[str, ...]
-
-
-class _Ids:
-    """The id of every place in a schema, by its path; struct members' names and list and map members' are apart."""
-
-    def __init__(self, *, mapped: bool) -> None:
-        self.mapped = mapped
-        self._ids: dict[Path, int] = {}
-
-    def __getitem__(self, path: Path) -> int:
-        return self._ids[path]
-
-    @classmethod
-    def of(cls, schema: _StructJson, *, mapped: bool, highest_id: int) -> _Ids:
-        """Take the ids that are there, and make up the others level by level."""
-        ids = cls(mapped=mapped)
-        missing: list[Path] = []
-        for path, given in _by_level(schema, mapped=mapped):
-            if given is None:
-                missing.append(path)
-            else:
-                ids._ids[path] = given
-        following = max([highest_id if mapped else 0, *ids._ids.values()]) + 1
-        for number, path in enumerate(missing, following):
-            ids._ids[path] = number
-        return ids
-
-
-def _by_level(schema: _StructJson, *, mapped: bool) -> Iterator[tuple[Path, int | None]]:
-    # Each entry: the type, its path, its level, and the nested ids of the column around it with the path inside that.
-    todo: deque[tuple[_TypeJson, Path, Mapping[str, Any], str]] = deque([(schema, (), {}, "")])
-    while todo:
-        type_, path, nested_ids, inside = todo.popleft()
-        if len(path) > _MOST_LEVELS:
-            msg = f"The Delta schema has more than {_MOST_LEVELS} levels at column '{path[0]}'."
-            raise LimitExceeded(msg)
-        if isinstance(type_, _StructJson):
-            for field in type_.fields:
-                here = (*path, field.name)
-                nested = field.metadata.get(NESTED_IDS, {}) if mapped else {}
-                yield here, _given_id(field, here) if mapped else None
-                todo.append((field.type, here, nested if isinstance(nested, dict) else {}, _physical(field)))
-        elif isinstance(type_, _ArrayJson | _MapJson):
-            for member, member_type in _members(type_):
-                there = f"{inside}.{member}"
-                found = nested_ids.get(there)
-                yield (*path, member), found if isinstance(found, int) else None
-                todo.append((member_type, (*path, member), nested_ids, there))
-
-
-def _members(type_: _ArrayJson | _MapJson) -> list[tuple[str, _TypeJson]]:
-    if isinstance(type_, _ArrayJson):
-        return [("element", type_.elementType)]
-    return [("key", type_.keyType), ("value", type_.valueType)]
-
-
-def _given_id(field: _FieldJson, path: Path) -> int:
-    found = field.metadata.get(MAPPING_ID)
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        msg = f"The column '{'.'.join(path)}' has no {MAPPING_ID}, although the table maps columns."
-        raise CorruptTable(msg)
-    return found
-
-
-def _physical(field: _FieldJson) -> str:
-    found = field.metadata.get(MAPPING_NAME)
-    return found if isinstance(found, str) else field.name
-
-
-def _field(field: _FieldJson, parent: Path, ids: _Ids) -> Field:
+def _field(field: FieldJson, parent: Path, ids: SchemaIds) -> Field:
     path = (*parent, field.name)
     if ids.mapped and not isinstance(field.metadata.get(MAPPING_NAME), str):
         msg = f"The column '{'.'.join(path)}' has no {MAPPING_NAME}, although the table maps columns."
         raise CorruptTable(msg)
-    physical = _physical(field) if ids.mapped else field.name
+    physical = physical_name(field) if ids.mapped else field.name
     _check_type_changes(field, path)
     type_ = _type(field.type, path, ids)
     if type_ == PRIMITIVE_KINDS["binary"] and field.metadata.get(_LOGICAL_TYPE) == "uuid":
@@ -213,21 +121,21 @@ def _field(field: _FieldJson, parent: Path, ids: _Ids) -> Field:
     )
 
 
-def _text(field: _FieldJson, key: str) -> str | None:
+def _text(field: FieldJson, key: str) -> str | None:
     found = field.metadata.get(key)
     return found if isinstance(found, str) else None
 
 
-def _type(given: _TypeJson, path: Path, ids: _Ids) -> Type:
+def _type(given: TypeJson, path: Path, ids: SchemaIds) -> Type:
     match given:
         case str():
             return _primitive(given, path)
-        case _StructJson(fields):
+        case StructJson(fields):
             return StructType(tuple(_field(each, path, ids) for each in fields))
-        case _ArrayJson(element, nullable):
+        case ArrayJson(element, nullable):
             inner = (*path, "element")
             return ListType(ids[inner], _type(element, inner, ids), element_required=not nullable)
-        case _MapJson(key, value, nullable):
+        case MapJson(key, value, nullable):
             first, second = (*path, "key"), (*path, "value")
             return MapType(
                 ids[first],
@@ -236,7 +144,7 @@ def _type(given: _TypeJson, path: Path, ids: _Ids) -> Type:
                 _type(value, second, ids),
                 value_required=not nullable,
             )
-        case _UserDefinedJson():
+        case UserDefinedJson():
             raise _unknown_type("a user-defined type", path)
 
 
@@ -260,7 +168,7 @@ def _unknown_type(name: str, path: Path) -> UnsupportedTableFeature:
 _INTEGERS = ("byte", "short", "integer", "long")
 
 
-def _check_type_changes(field: _FieldJson, path: Path) -> None:
+def _check_type_changes(field: FieldJson, path: Path) -> None:
     """Refuse a widened column (Delta protocol, "Type Widening") whose old files other formats cannot read."""
     changes = field.metadata.get(_TYPE_CHANGES)
     if changes is None:
@@ -300,10 +208,10 @@ def write_schema(schema: Schema, *, mapped: bool = False) -> str:
         UnsupportedTableFeature: A column's type has no equal in Delta.
     """
     fields = [_field_json(field, (), mapped=mapped) for field in schema.fields]
-    return msgspec.json.encode(_StructJson(fields)).decode()
+    return msgspec.json.encode(StructJson(fields)).decode()
 
 
-def _field_json(field: Field, parent: Path, *, mapped: bool) -> _FieldJson:
+def _field_json(field: Field, parent: Path, *, mapped: bool) -> FieldJson:
     path = (*parent, field.name)
     metadata: dict[str, Any] = {}
     if mapped:
@@ -315,7 +223,7 @@ def _field_json(field: Field, parent: Path, *, mapped: bool) -> _FieldJson:
     metadata |= {key: value for key, value in texts.items() if value is not None}
     if field.type == PRIMITIVE_KINDS["uuid"]:
         metadata[_LOGICAL_TYPE] = "uuid"
-    return _FieldJson(field.name, _type_json(field.type, path, mapped=mapped), not field.required, metadata)
+    return FieldJson(field.name, _type_json(field.type, path, mapped=mapped), not field.required, metadata)
 
 
 def _nested_ids(type_: Type, path: str) -> Iterator[tuple[str, int]]:
@@ -332,14 +240,14 @@ def _nested_ids(type_: Type, path: str) -> Iterator[tuple[str, int]]:
             return
 
 
-def _type_json(type_: Type, path: Path, *, mapped: bool) -> _TypeJson:
+def _type_json(type_: Type, path: Path, *, mapped: bool) -> TypeJson:
     match type_:
         case StructType(fields):
-            return _StructJson([_field_json(each, path, mapped=mapped) for each in fields])
+            return StructJson([_field_json(each, path, mapped=mapped) for each in fields])
         case ListType(_, element, element_required):
-            return _ArrayJson(_type_json(element, (*path, "element"), mapped=mapped), not element_required)
+            return ArrayJson(_type_json(element, (*path, "element"), mapped=mapped), not element_required)
         case MapType(_, key, _, value, value_required):
-            return _MapJson(
+            return MapJson(
                 _type_json(key, (*path, "key"), mapped=mapped),
                 _type_json(value, (*path, "value"), mapped=mapped),
                 not value_required,
