@@ -52,8 +52,8 @@ class Difference:
         self._matches: pa.ChunkedArray | None = None
         gone: _Flags = np.ones(0 if live is None else len(live), dtype=np.bool_)
         if live is not None:
-            self._matches = pc.index_in(new, value_set=live["path"])
-            gone[np.asarray(self._matches.drop_null())] = False
+            matches = self._matches = pc.index_in(new, value_set=live["path"])
+            gone[np.asarray(matches.drop_null())] = False
         self._gone = gone
         kept = int(len(gone) - gone.sum())
         self.files_added = len(new) - kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -197,7 +197,7 @@ def _only_changed(
 
 
 @contextlib.contextmanager
-def _no_room() -> Iterator[None]:
+def _no_room() -> Generator[None]:
     """Temporary files are ours; that they fail is the machine's state, not the table's."""
     try:
         yield

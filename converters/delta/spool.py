@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from converters.storage.base import Data
 
@@ -20,7 +20,7 @@ class Spool:
         """Start empty, in memory."""
         self._pieces: list[bytes] = []
         self._size = 0
-        self._file: tempfile._TemporaryFileWrapper[bytes] | None = None
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         """Nothing more than ``self``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import pyarrow as pa
 
@@ -27,7 +27,7 @@ class StagedFiles:
         self.rows = 0
         self._held: list[pa.RecordBatch] = []
         self._bytes = 0
-        self._file: tempfile._TemporaryFileWrapper[bytes] | None = None
+        self._file: IO[bytes] | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
 
     def __enter__(self) -> Self:
@@ -51,9 +51,9 @@ class StagedFiles:
         self._held.append(batch)
         if self._bytes > _MOST_BYTES:
             self._file = tempfile.NamedTemporaryFile(prefix="tablecast-", suffix=".arrow")  # noqa: SIM115 - __exit__
-            self._writer = pa.ipc.new_stream(self._file.name, batch.schema)
+            writer = self._writer = pa.ipc.new_stream(self._file.name, batch.schema)
             for each in self._held:
-                self._writer.write_batch(each)
+                writer.write_batch(each)
             self._held.clear()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
