@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pyarrow as pa
 
 from converters.delta.checkpoint import CheckpointReader
@@ -14,9 +15,17 @@ from converters.delta.log import Listing, Segment, find_segment, list_log
 from converters.delta.paths import locations
 from converters.delta.replay import live_files
 from converters.delta.state import TableState, read_commit_info, read_state
-from converters.storage.base import Storage
+from converters.errors import LimitExceeded, StorageError
+from converters.storage.base import ObjectMeta, Storage
 
 __all__ = ["LogReader"]
+
+_COUNTED_BYTES = 8 * 2**20
+
+
+class _LastCheckpoint(msgspec.Struct, rename="camel"):
+    version: int
+    num_of_add_files: int | None = None
 
 
 class LogReader:
@@ -74,6 +83,29 @@ class LogReader:
             if info is not None and info.in_commit_timestamp is not None:
                 return info.in_commit_timestamp
         return self.segment.modified_at
+
+    def file_count(self) -> int | None:
+        """The number of live files, where the checkpoint's hint says it and later commits only added; else None."""
+        checkpoint, hint = self.segment.checkpoint, self.listing.hint
+        before = 0 if checkpoint is None else self._count_in_hint(checkpoint.version, hint)
+        if before is None or sum(each.file.size for each in self.segment.commits) > _COUNTED_BYTES:
+            return None
+        after = 0
+        for lines in self._commits.newest_first():
+            data = b"\n" + lines.data
+            if b'\n{"remove"' in data:
+                return None
+            after += data.count(b'\n{"add"')
+        return before + after
+
+    def _count_in_hint(self, version: int, hint: ObjectMeta | None) -> int | None:
+        if hint is None:
+            return None
+        try:
+            found = msgspec.json.decode(self._storage.get(hint.path, limit=_COUNTED_BYTES), type=_LastCheckpoint)
+        except (msgspec.DecodeError, UnicodeError, RecursionError, StorageError, LimitExceeded):
+            return None
+        return found.num_of_add_files if found.version == version else None
 
     def some_files(self) -> list[tuple[str, int]]:
         """A few files that are or were in the table, new and old ones, with their sizes; cheap.

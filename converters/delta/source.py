@@ -10,21 +10,18 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.engine import cursor
-from converters.delta.field_ids import FieldIdCheck, Samples, settle_field_ids
+from converters.delta.field_ids import Samples, settle_field_ids
+from converters.delta.file_batches import BatchMaker
 from converters.delta.log import LOG_DIRECTORY, list_log
-from converters.delta.partition_values import partition_values, texts_of
 from converters.delta.protocol import check_readable, feature_names, mapping_mode
 from converters.delta.reader import LogReader
 from converters.delta.schema import read_schema
 from converters.delta.state import TableState
-from converters.delta.stats import StatsReader
-from converters.errors import CorruptTable, LimitExceeded, SourceTableNotFound, StorageError, UnsupportedTableFeature
-from converters.model.data_file import data_file_batch, data_file_schema, rows_per_batch
+from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTableFeature
 from converters.model.partition import FIRST_PARTITION_FIELD_ID, UNPARTITIONED, PartitionField, PartitionSpec
 from converters.model.schema import Schema
 from converters.model.snapshot import Snapshot, Table
-from converters.parquet.footers import Footer, row_counts
+from converters.parquet.footers import Footer
 from converters.storage.base import Storage
 from converters.storage.location import join
 
@@ -95,7 +92,7 @@ class DeltaSource:
         return Snapshot(
             version=str(log.segment.version),
             committed_at=log.committed_at(state),
-            file_count=_file_count(self._storage, log),
+            file_count=log.file_count(),
             table=Table(
                 format=self.format_name,
                 location=self._location,
@@ -127,7 +124,7 @@ class DeltaSource:
         if log is None:
             msg = f"The Delta table at '{self._location}' disappeared while it was read."
             raise CorruptTable(msg)
-        batches = _BatchMaker(self._storage, self._samples, snapshot.table, mapping_mode(log.state()))
+        batches = BatchMaker(self._storage, self._samples, snapshot.table, mapping_mode(log.state()))
         for files in log.files():
             _refuse_deletion_vectors(files)
             if not log.segment.is_latest:
@@ -138,71 +135,6 @@ class DeltaSource:
     def _some_footers(self, log: LogReader) -> list[Footer]:
         found = (self._samples.footer(path, size) for path, size in log.some_files())
         return [footer for footer in found if footer is not None]
-
-
-class _BatchMaker:
-    """Makes ``DataFile`` batches of live files."""
-
-    def __init__(self, storage: Storage, samples: Samples, table: Table, mode: str) -> None:
-        self._storage = storage
-        self._ids = FieldIdCheck(storage, samples, table.schema, table.field_ids, mode)
-        self._schema = table.schema
-        self._spec = table.default_spec
-        self._shape = data_file_schema(table.schema, table.specs)
-        self._rows = rows_per_batch(table.schema)
-        self._stats = StatsReader(table.schema)
-        self._connection = cursor()
-        self._waiting: list[pa.Table] = []
-
-    def add(self, files: pa.Table) -> Iterator[pa.RecordBatch]:
-        """Take more files, and give the batches that are full."""
-        if self._waiting and self._waiting[0].schema != files.schema:
-            yield from self.rest()
-        self._waiting.append(files)
-        if sum(map(len, self._waiting)) < self._rows:
-            return
-        waiting = pa.concat_tables(self._waiting)
-        full = len(waiting) - len(waiting) % self._rows
-        self._waiting = [waiting.slice(full)] if full < len(waiting) else []
-        for start in range(0, full, self._rows):
-            yield self._batch(waiting.slice(start, self._rows))
-
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        """Give what waits for a batch to be full."""
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            yield self._batch(pa.concat_tables(waiting))
-
-    def _batch(self, files: pa.Table) -> pa.RecordBatch:
-        paths = files["path"].combine_chunks()
-        sizes = files["size"].combine_chunks()
-        self._ids.check(paths, sizes)
-        stats = self._stats.read(self._connection, files)
-        partition: dict[int, pa.Array] = {}
-        for field in self._spec.fields:
-            column = next(each for each in self._schema.fields if each.id == field.source_id)
-            texts = texts_of(files["partition_values"], column.stored_name)
-            partition[field.id] = partition_values(texts, column.type, column.name, paths)
-        return data_file_batch(
-            self._shape,
-            {
-                "path": paths,
-                "size": sizes,
-                "row_count": self._complete(stats.row_count, paths, sizes),
-                "modified_at": files["modified_at"].combine_chunks(),
-                "spec_id": pa.repeat(pa.scalar(self._spec.spec_id, pa.int32()), len(files)),
-            },
-            partition,
-            stats.columns,
-        )
-
-    def _complete(self, counts: pa.Array, paths: pa.Array, sizes: pa.Array) -> pa.Array:
-        """Fill in the row counts that the log does not know, from the files' footers."""
-        if not counts.null_count:
-            return counts
-        unknown = pc.is_null(counts)
-        read = row_counts(self._storage, paths.filter(unknown).to_pylist(), sizes.filter(unknown).to_pylist())
-        return pc.replace_with_mask(counts, unknown, read)
 
 
 def _schema_of(state: TableState) -> Schema:
@@ -241,20 +173,3 @@ def _check_present(storage: Storage, paths: pa.ChunkedArray) -> None:
     if len(missing):
         msg = f"The data file '{missing[0].as_py()}' of that version no longer exists."
         raise CorruptTable(msg, hint="It was vacuumed: convert a newer version.")
-
-
-class _LastCheckpoint(msgspec.Struct, rename="camel"):
-    version: int
-    num_of_add_files: int | None = None
-
-
-def _file_count(storage: Storage, log: LogReader) -> int | None:
-    """The number of live files, where the checkpoint's hint says it and nothing came after."""
-    hint, checkpoint = log.listing.hint, log.segment.checkpoint
-    if hint is None or checkpoint is None or log.segment.commits:
-        return None
-    try:
-        found = msgspec.json.decode(storage.get(hint.path), type=_LastCheckpoint)
-    except (msgspec.DecodeError, UnicodeError, StorageError, LimitExceeded):
-        return None
-    return found.num_of_add_files if found.version == checkpoint.version else None

@@ -203,11 +203,14 @@ def test_the_hint_is_only_a_hint(table: Table, hint: bytes | None) -> None:
     _check(table)
 
 
-def test_the_number_of_files_comes_from_the_hint(table: Table) -> None:
+def test_the_number_of_files_where_it_is_known(table: Table) -> None:
     table.parquet(f"{3:020d}.checkpoint.parquet", *_state(3))
+    assert table.read()[0].file_count is None
     table.text("_last_checkpoint", b'{"version": 3, "size": 6, "numOfAddFiles": 3}')
     assert table.read()[0].file_count == 3
-    table.commit(4, *HISTORY[4])
+    table.commit(4, add("x"), add("y"))
+    assert table.read()[0].file_count == 5
+    table.commit(5, remove("x"))
     assert table.read()[0].file_count is None
 
 
@@ -345,11 +348,9 @@ def test_checkpoint_with_parsed_statistics(table: Table, text: str, int96: bool)
     rows = checkpoint_table([protocol(), metadata(*columns), add("a"), add("b"), add("c", rows=None)])
     parsed = {"numRecords": 3, "minValues": {"id": 1, "at": last}, "maxValues": {"id": 2, "at": last}}
     values = [None, None, parsed, None if text == "some" else parsed, None]
-    texts = [
-        None,
-        None,
-        *{"none": [None, None, None], "all": ["{}", "{}", None]}.get(text, [None, '{"numRecords":3}', None]),
-    ]
+    mixed = [None, '{"numRecords":3}', None]
+    wanted = {"none": [None, None, None], "all": ["{}", "{}", None], "some": mixed}[text]
+    texts = [None, None, *wanted]
     adds = rows["add"].combine_chunks()
     members = {field.name: pc.struct_field(adds, field.name) for field in adds.type}
     members |= {"stats": pa.array(texts, pa.string()), "stats_parsed": pa.array(values, record)}
