@@ -348,9 +348,8 @@ def test_checkpoint_with_parsed_statistics(table: Table, text: str, int96: bool)
     rows = checkpoint_table([protocol(), metadata(*columns), add("a"), add("b"), add("c", rows=None)])
     parsed = {"numRecords": 3, "minValues": {"id": 1, "at": last}, "maxValues": {"id": 2, "at": last}}
     values = [None, None, parsed, None if text == "some" else parsed, None]
-    mixed = [None, '{"numRecords":3}', None]
-    wanted = {"none": [None, None, None], "all": ["{}", "{}", None], "some": mixed}[text]
-    texts = [None, None, *wanted]
+    wanted: dict[str, list[str | None]] = {"all": ["{}", "{}", None], "some": [None, '{"numRecords":3}', None]}
+    texts = [None, None, *wanted.get(text, [None, None, None])]
     adds = rows["add"].combine_chunks()
     members = {field.name: pc.struct_field(adds, field.name) for field in adds.type}
     members |= {"stats": pa.array(texts, pa.string()), "stats_parsed": pa.array(values, record)}
