@@ -9,13 +9,16 @@ import struct
 
 import msgspec
 
-__all__ = ["HEADER", "READY", "Failure", "Outcome", "TargetOutcome", "Task"]
+__all__ = ["BEGUN", "HEADER", "READY", "Failure", "Outcome", "TargetOutcome", "Task"]
 
 HEADER = struct.Struct(">I")
 """Length of the message that follows, in bytes."""
 
 READY = b"ready"
 """A worker's first message: it takes tasks from now on."""
+
+BEGUN = b"begun"
+"""A worker's answer to a task, before it touches anything: without it the task can be given to another."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import msgspec
 
 from app.engine.messages import Outcome, Task
-from app.engine.process import WorkerDied, WorkerProcess
+from app.engine.process import WorkerDied, WorkerGone, WorkerProcess
 from app.settings import Settings
 
 __all__ = ["ConversionTimeout", "Overloaded", "Pool", "new_pool"]
 
+_Result = TypeVar("_Result")
+
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 30.0
+_LONGEST_WARM_UP = 120.0
+_HOPELESS = 3
 
 
 class Overloaded(Exception):  # noqa: N818 - says what happened
@@ -46,7 +51,7 @@ class Pool:
         self._idle: asyncio.LifoQueue[WorkerProcess] = asyncio.LifoQueue()
         self._alive: set[WorkerProcess] = set()
         self._first_is_up = asyncio.Event()
-        self._start_failed = False
+        self._failed_starts = 0
 
     @property
     def ready(self) -> int:
@@ -73,38 +78,47 @@ class Pool:
             WorkerDied: Its process ended unexpectedly.
         """
         message = msgspec.msgpack.encode(task)
+        for _ in range(self._size):
+            with suppress(WorkerGone):
+                return msgspec.msgpack.decode(await self._attempt(message), type=Outcome)
+        return msgspec.msgpack.decode(await self._attempt(message), type=Outcome)
+
+    async def _attempt(self, message: bytes) -> bytes:
         worker = await self._free_worker()
         finished = False
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await worker.run(message)
+            # A process that has just started warms up first; that is not the conversion's time.
+            await _within(_LONGEST_WARM_UP, worker.begin(message), Overloaded("A worker does not get ready."))
+            too_long = ConversionTimeout(f"The conversion took longer than {self._timeout:g} seconds.")
+            answer = await _within(self._timeout, worker.finish(), too_long)
             finished = True
-        except TimeoutError:
-            raise ConversionTimeout(f"The conversion took longer than {self._timeout:g} seconds.") from None
         finally:
             if finished:
                 self._idle.put_nowait(worker)
             else:
                 await asyncio.shield(worker.kill())
-        return msgspec.msgpack.decode(answer, type=Outcome)
+        return answer
 
     async def _free_worker(self) -> WorkerProcess:
-        if self._start_failed and not self.ready:
-            raise Overloaded("No worker process starts; the service's log says why.")
         starting = self._size - self.ready
         if self._idle.empty() and self._waiting >= self._queue + starting:
             raise Overloaded(f"{self._waiting} conversions are waiting already.")
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._timeout):
-                while True:
-                    worker = await self._idle.get()
-                    if worker.alive:
-                        return worker
-        except TimeoutError:
-            raise Overloaded(f"No worker became free in {self._timeout:g} seconds.") from None
+            too_long = Overloaded(f"No worker became free in {self._timeout:g} seconds.")
+            return await _within(self._timeout, self._next_idle(), too_long)
         finally:
             self._waiting -= 1
+
+    async def _next_idle(self) -> WorkerProcess:
+        while True:
+            if self._failed_starts >= _HOPELESS and not self.ready:
+                raise Overloaded("No worker process starts; the service's log says why.")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    worker = await self._idle.get()
+                if worker.alive:
+                    return worker
 
     async def _keep_one(self, *, first: bool) -> None:
         if not first:
@@ -115,13 +129,13 @@ class Pool:
             try:
                 worker = await WorkerProcess.start()
             except (OSError, WorkerDied) as error:
-                self._start_failed = True
+                self._failed_starts += 1
                 pause = min(max(2 * pause, 0.5), _LONGEST_PAUSE)
                 _log.error("a worker process did not start; trying again in %g s: %s", pause, error)
                 await asyncio.sleep(pause)
                 continue
             pause = 0.0
-            self._start_failed = False
+            self._failed_starts = 0
             self._alive.add(worker)
             self._idle.put_nowait(worker)
             self._first_is_up.set()
@@ -130,6 +144,14 @@ class Pool:
             finally:
                 self._alive.discard(worker)
                 await asyncio.shield(worker.kill())
+
+
+async def _within(seconds: float, work: Awaitable[_Result], too_long: Exception) -> _Result:
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise too_long from None
 
 
 def new_pool(settings: Settings) -> Pool:

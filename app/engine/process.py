@@ -6,18 +6,23 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 
 import app
-from app.engine.messages import HEADER, READY
+from app.engine.messages import BEGUN, HEADER, READY
 
-__all__ = ["WorkerDied", "WorkerProcess"]
+__all__ = ["WorkerDied", "WorkerGone", "WorkerProcess"]
 
 _PACKAGE_ROOT = str(Path(app.__file__).resolve().parent.parent)
 
 
 class WorkerDied(Exception):  # noqa: N818 - says what happened
     """A worker process ended while it was needed; the message says how."""
+
+
+class WorkerGone(WorkerDied):
+    """It ended before it began with the task."""
 
 
 class WorkerProcess:
@@ -59,19 +64,28 @@ class WorkerProcess:
         """Whether the process still runs, as far as is known."""
         return self._process.returncode is None
 
-    async def run(self, message: bytes) -> bytes:
-        """Hand over a task and wait for its outcome; when this is cancelled the process must be killed.
+    async def begin(self, message: bytes) -> None:
+        """Hand over a task, and wait until the process turns to it.
 
         Raises:
-            WorkerDied: The process ended first.
+            WorkerGone: The process ended before.
         """
         pipe = self._process.stdin
         assert pipe is not None
         try:
             pipe.write(HEADER.pack(len(message)) + message)
             await pipe.drain()
-        except ConnectionError as error:
-            raise await self._died() from error
+            begun = await self._receive()
+        except (ConnectionError, WorkerDied) as error:
+            raise WorkerGone("a worker process ended before it began") from error
+        assert begun == BEGUN
+
+    async def finish(self) -> bytes:
+        """Wait for the outcome of the task that was begun; when this is cancelled the process must be killed.
+
+        Raises:
+            WorkerDied: The process ended before it was done.
+        """
         return await self._receive()
 
     async def wait(self) -> None:
@@ -91,10 +105,10 @@ class WorkerProcess:
             (length,) = HEADER.unpack(await pipe.readexactly(HEADER.size))
             return await pipe.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise await self._died() from error
-
-    async def _died(self) -> WorkerDied:
-        await self.kill()
-        code = self._process.returncode or 0
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return WorkerDied(f"a worker process ended unexpectedly ({how})")
+            # It is about to end by itself; killing what has just ended confuses asyncio about its exit code.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), 1)
+            await self.kill()
+            code = self._process.returncode or 0
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise WorkerDied(f"a worker process ended unexpectedly ({how})") from error

@@ -16,7 +16,7 @@ from typing import IO
 import msgspec
 
 import converters
-from app.engine.messages import HEADER, READY, Failure, Outcome, TargetOutcome, Task
+from app.engine.messages import BEGUN, HEADER, READY, Failure, Outcome, TargetOutcome, Task
 from app.engine.warm_up import warm_up
 from app.settings import Settings
 from app.telemetry.logs import configure
@@ -35,6 +35,7 @@ def main() -> None:
         _send(outcomes, READY)
         warm_up()
         for message in _messages(tasks):
+            _send(outcomes, BEGUN)
             _send(outcomes, msgspec.msgpack.encode(perform(msgspec.msgpack.decode(message, type=Task))))
 
 

@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -88,18 +87,19 @@ def test_a_reader_that_goes_is_no_error() -> None:
 
 
 def test_ctrl_c_is_clean() -> None:
-    with silent_storage() as storage:
-        settings = {key: value for key, value in storage.items() if key.startswith("AWS_")}
-        with subprocess.Popen(
+    with (
+        silent_storage() as storage,
+        subprocess.Popen(
             [COMMAND, "convert", STUCK, "--from", "delta", "--to", "iceberg"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(settings),
-        ) as process:
-            time.sleep(2)
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            env=environment(storage.settings),
+        ) as process,
+    ):
+        assert storage.asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
 
