@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from converters.delta.commit import CommitReader
 from converters.delta.file_actions import file_actions, file_columns
 from converters.delta.log import Checkpoint
+from converters.delta.paths import locations
 from converters.errors import CorruptTable, ObjectNotFound
 from converters.storage.base import Storage
-from converters.storage.location import is_absolute, join, parent, unquoted
+from converters.storage.location import parent
 
 if TYPE_CHECKING:
     import duckdb
@@ -111,8 +112,8 @@ class CheckpointReader:
         if not isinstance(found, str) or not found:
             msg = f"'{path}' names a sidecar without a path."
             raise CorruptTable(msg)
-        name = unquoted(found)
-        return name if is_absolute(name) else join(f"{parent(path)}/_sidecars", name)
+        [location] = locations(pa.array([found]), f"{parent(path)}/_sidecars").to_pylist()
+        return str(location)
 
     @contextmanager
     def _opened(self, path: str) -> Generator[pq.ParquetFile]:

@@ -171,6 +171,10 @@ def test_a_missing_sidecar(table: Table) -> None:
     sidecar = {"sidecar": {"path": "gone.parquet", "sizeInBytes": 1, "modificationTime": 1}}
     table.json(f"{1:020d}.checkpoint.{UUID}.json", protocol(3, 7, ["v2Checkpoint"]), BASE[1], sidecar)
     _refused(table, CorruptTable, "gone.parquet")
+    for path in ("%FF.parquet", "", 5):
+        broken = {"sidecar": {"path": path, "sizeInBytes": 1, "modificationTime": 1}}
+        table.json(f"{1:020d}.checkpoint.{UUID}.json", protocol(3, 7, ["v2Checkpoint"]), BASE[1], broken)
+        _refused(table, CorruptTable)
 
 
 def test_garbage_in_a_json_checkpoint(table: Table) -> None:
