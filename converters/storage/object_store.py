@@ -79,7 +79,7 @@ class ObjectStorage:
         with _translated(path):
             if split(path)[0] == "file":
                 return pa.OSFile(split(path)[2])
-            return pa.PythonFile(_RandomAccess(obstore.open_reader(store, key)), mode="r")
+            return pa.PythonFile(_RandomAccess(obstore.open_reader(store, key), path), mode="r")
 
     def head(self, path: str) -> ObjectMeta | None:
         """The object's size and time, or None; see ``Storage.head``."""
@@ -158,9 +158,10 @@ class ObjectStorage:
 class _RandomAccess(io.RawIOBase):
     """An obstore reader as the file object that Arrow asks for."""
 
-    def __init__(self, reader: ReadableFile) -> None:
+    def __init__(self, reader: ReadableFile, path: str) -> None:
         super().__init__()
         self._reader = reader
+        self._path = path
 
     def readable(self) -> bool:
         return True
@@ -176,7 +177,8 @@ class _RandomAccess(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:
         target = memoryview(buffer).cast("B")
-        data = bytes(self._reader.read(len(target))) if len(target) else b""
+        with _translated(self._path):
+            data = bytes(self._reader.read(len(target))) if len(target) else b""
         target[: len(data)] = data
         return len(data)
 
