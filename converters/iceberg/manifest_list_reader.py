@@ -64,8 +64,15 @@ class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
     first_row_id: int | None = None
 
 
-def read_manifest_list(storage: Storage, snapshot: SnapshotJson) -> tuple[ManifestFile, ...]:
-    """Read the manifests of a snapshot that may have live files.
+def read_manifest_list(
+    storage: Storage, snapshot: SnapshotJson, *, only_live: bool = True
+) -> tuple[ManifestFile, ...]:
+    """Read the manifests of a snapshot.
+
+    Args:
+        storage: Where they lie.
+        snapshot: The snapshot.
+        only_live: Leave out those that have no live files.
 
     Raises:
         CorruptTable: The manifest list is missing or unreadable.
@@ -83,7 +90,7 @@ def read_manifest_list(storage: Storage, snapshot: SnapshotJson) -> tuple[Manife
     except ObjectNotFound as error:
         raise CorruptTable(f"{where} of snapshot {snapshot.snapshot_id} does not exist.") from error
     found = (_manifest(row, where) for row in _rows(data, where))
-    return tuple(manifest for manifest in found if manifest.live != 0)
+    return tuple(manifest for manifest in found if not only_live or manifest.live != 0)
 
 
 def _rows(data: bytes, where: str) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class NextVersion(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         metadata: Its table metadata.
-        expired: Snapshots that the version before had and this one has not.
+        expired: Snapshots that were dropped because of their age.
         forgotten: Metadata files that have dropped out of the log.
     """
 
@@ -78,10 +78,13 @@ def next_metadata(
     next_row_id = (base.next_row_id or 0) if base else 0
     if snapshot is not None and snapshot.added_rows is not None:
         next_row_id += snapshot.added_rows
-    kept, expired = _retained(base, snapshot, schema, timestamp - retention_hours * _MILLIS_PER_HOUR)
+    oldest = timestamp - retention_hours * _MILLIS_PER_HOUR
+    kept = _retained(base, snapshot, schema, oldest)
+    here = {each.snapshot_id for each in kept}
+    dropped = [each for each in base.snapshots if each.snapshot_id not in here] if base else []
     current = snapshot.snapshot_id if snapshot else base.current_snapshot_id if base else None
     refs = {name: ref for name, ref in base.refs.items() if name != MAIN_BRANCH} if base else {}
-    gone = {each.snapshot_id for each in expired}
+    gone = {each.snapshot_id for each in dropped}
     refs = {name: ref for name, ref in refs.items() if ref.snapshot_id not in gone}
     if current is not None:
         main = base.refs.get(MAIN_BRANCH) if base else None
@@ -114,22 +117,21 @@ def next_metadata(
         metadata_log=log,
         encryption_keys=base.encryption_keys if base else None,
     )
+    expired = tuple(each for each in dropped if each.timestamp_ms < oldest)
     return NextVersion(metadata=metadata, expired=expired, forgotten=forgotten)
 
 
 def _retained(
     base: TableMetadata | None, snapshot: SnapshotJson | None, schema: SchemaPlan, oldest: int
-) -> tuple[tuple[SnapshotJson, ...], tuple[SnapshotJson, ...]]:
-    before = base.snapshots if base else ()
+) -> tuple[SnapshotJson, ...]:
     added = (snapshot,) if snapshot else ()
-    if schema.restarted:
-        return added, before
-    needed = {added[0].snapshot_id} if added else {base.current_snapshot_id} if base else set[int | None]()
-    if base is not None:
-        needed |= _referenced(base)
-    kept = tuple(each for each in before if each.timestamp_ms >= oldest or each.snapshot_id in needed)
-    expired = tuple(each for each in before if each.timestamp_ms < oldest and each.snapshot_id not in needed)
-    return (*kept, *added), expired
+    if base is None or schema.restarted:
+        return added
+    needed = _referenced(base)
+    if snapshot is None:
+        needed.add(base.current_snapshot_id)
+    kept = (each for each in base.snapshots if each.timestamp_ms >= oldest or each.snapshot_id in needed)
+    return (*kept, *added)
 
 
 def _referenced(base: TableMetadata) -> set[int | None]:

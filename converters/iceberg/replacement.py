@@ -27,7 +27,7 @@ from converters.iceberg.schema import schema_text
 from converters.iceberg.schema_evolution import plan_schema
 from converters.iceberg.spec_evolution import plan_specs
 from converters.iceberg.summary import snapshot_summary
-from converters.iceberg.target_properties import target_properties
+from converters.iceberg.target_properties import is_of_our_making, target_properties
 from converters.model.partition import PartitionSpec, result_type
 from converters.model.schema import Schema
 from converters.model.snapshot import Snapshot
@@ -149,8 +149,9 @@ class Replacement:
     def _keeps_snapshot(self, writer: ManifestWriter) -> bool:
         """Whether the snapshot that the target has says all there is to say."""
         assert self._base is not None
-        changed = writer.totals[ADDED].files + writer.totals[DELETED].files
-        return not changed and not self._schema.retyped and self._format_version == self._base.format_version
+        if writer.totals[ADDED].files or writer.totals[DELETED].files or not is_of_our_making(self._base):
+            return False
+        return not self._schema.retyped and self._format_version == self._base.format_version
 
     def _new_snapshot_id(self) -> int:
         taken = {each.snapshot_id for each in self._base.snapshots} if self._base else set[int]()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import msgspec
 import pyarrow as pa
 
-from converters.errors import AmbiguousTable, ForeignTarget, SourceTableNotFound, StorageError
+from converters.errors import AmbiguousTable, ForeignTarget, SourceTableNotFound
 from converters.formats import Commit, TargetTable
 from converters.iceberg.carried import check_table
 from converters.iceberg.commit import write_hint
 from converters.iceberg.locate import LoadedTable, load_table
 from converters.iceberg.replacement import Replacement
+from converters.iceberg.retention import sweep
 from converters.iceberg.schema import schema_text
 from converters.iceberg.target_properties import changed_since_sync
 from converters.model.snapshot import Snapshot
@@ -126,7 +126,5 @@ class IcebergTarget:
         )
         commit, following = replacement.run(files)
         write_hint(self._storage, self._location, int(commit.version.removeprefix("v")))
-        for path in following.forgotten:
-            with contextlib.suppress(StorageError):
-                self._storage.delete(path)
+        sweep(self._storage, self._location, following)
         return commit

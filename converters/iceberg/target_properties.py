@@ -13,7 +13,7 @@ from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.sync.state import XTABLE_KEY
 
-__all__ = ["changed_since_sync", "target_properties"]
+__all__ = ["changed_since_sync", "is_of_our_making", "target_properties"]
 
 HEAD_KEY = "tablecast.head"
 """Table property: the snapshot, schema and spec that the last sync left as the current ones, joined by colons."""
@@ -56,12 +56,21 @@ def target_properties(
     return with_metrics_modes(properties, schema, inexact)
 
 
+def is_of_our_making(metadata: TableMetadata) -> bool:
+    """Whether the current snapshot is the one that our last sync left, and not XTable's or anybody else's."""
+    return _head(metadata)[0] == str(metadata.current_snapshot_id or 0)
+
+
+def _head(metadata: TableMetadata) -> list[str]:
+    return metadata.properties.get(HEAD_KEY, "").split(":")
+
+
 def changed_since_sync(metadata: TableMetadata) -> str | None:
     """What somebody else did to the table since the last sync, as far as it shows; None when nothing."""
     current = metadata.current_snapshot
-    head = metadata.properties.get(HEAD_KEY, "").split(":")
+    head = _head(metadata)
     here = [str(metadata.current_snapshot_id or 0), str(metadata.current_schema_id), str(metadata.default_spec_id)]
-    if head[0] == here[0]:
+    if is_of_our_making(metadata):
         if head[1:2] != here[1:2]:
             return f"its schema is number {here[1]}, and was number {''.join(head[1:2])}"
         if head[2:3] != here[2:3]:

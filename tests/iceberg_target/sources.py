@@ -152,6 +152,8 @@ def _statistics(rows: pa.Table, path: tuple[str, ...], type_: pa.DataType) -> tu
         return len(rows), None, None, None
     values = rows.column(path[0])
     for name in path[1:]:
+        if values.type.get_field_index(name) < 0:
+            return len(rows), None, None, None
         values = pc.struct_field(values, name)
     values = values.combine_chunks().cast(type_)
     known = values.drop_null()

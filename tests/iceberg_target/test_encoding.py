@@ -64,7 +64,7 @@ def test_a_container_holds_its_records(records: list[tuple[int, str]]) -> None:
     container.write(row.join())
     assert container.size == len(out.getvalue())
     out.seek(0)
-    reader = fastavro.reader(out)
+    reader: Any = fastavro.reader(out)
     assert reader.metadata["k"] == "v"
     assert [(each["n"], each["t"]) for each in reader] == records
 

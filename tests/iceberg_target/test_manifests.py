@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from decimal import Context, Decimal
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 import numpy as np
@@ -59,11 +59,11 @@ def _plain(schema: Any) -> Any:
 def _decoded(data: bytes) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Decode as a strict reader does: every block must be used up by its records."""
     found: list[dict[str, Any]] = []
-    reader = fastavro.block_reader(io.BytesIO(data))
+    reader: Any = fastavro.block_reader(io.BytesIO(data))
     schema = fastavro.parse_schema(_plain(json.loads(reader.metadata["avro.schema"])))
     for block in reader:
         stream = io.BytesIO(block.bytes_.getvalue())
-        found += [fastavro.schemaless_reader(stream, schema, None) for _ in range(block.num_records)]  # type: ignore[arg-type]
+        found += [cast("Any", fastavro.schemaless_reader(stream, schema, None)) for _ in range(block.num_records)]
         assert stream.read() == b"", "bytes are left over"
     return reader.metadata, found
 

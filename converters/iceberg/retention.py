@@ -1,0 +1,76 @@
+"""Deleting metadata that no version refers to any more: former table metadata, and what expired snapshots had.
+
+Only files that a sync wrote, only under the table's ``metadata/``, and never a data file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from converters.errors import TablecastError
+from converters.iceberg.commit import metadata_directory
+from converters.iceberg.manifest_list_reader import read_manifest_list
+from converters.iceberg.metadata import SnapshotJson, TableMetadata
+from converters.iceberg.next_metadata import NextVersion
+from converters.storage.base import Storage
+from converters.storage.location import canonical, parent
+from converters.sync.state import XTABLE_KEY
+
+__all__ = ["sweep"]
+
+_DELETE_AFTER_COMMIT = "write.metadata.delete-after-commit.enabled"
+_VERSION_FILE = re.compile(r"^v\d+(?:\.gz)?\.metadata\.json(?:\.gz)?$")
+
+
+def sweep(storage: Storage, location: str, committed: NextVersion) -> None:
+    """Delete what the committed version has dropped, as far as the storage allows."""
+    directory = metadata_directory(location)
+    for path in (*_former_metadata(committed), *_of_expired_snapshots(storage, committed)):
+        with contextlib.suppress(TablecastError):
+            here = canonical(path)
+            if parent(here) == directory:
+                storage.delete(here)
+
+
+def _former_metadata(committed: NextVersion) -> Iterator[str]:
+    if committed.metadata.properties.get(_DELETE_AFTER_COMMIT, "").lower() != "true":
+        return
+    for path in committed.forgotten:
+        if _VERSION_FILE.match(path.rpartition("/")[2]):
+            yield path
+
+
+def _of_expired_snapshots(storage: Storage, committed: NextVersion) -> Iterator[str]:
+    ours = [each for each in committed.expired if XTABLE_KEY in (each.summary or {})]
+    if not ours or not _is_linear(committed.metadata):
+        return
+    added_by = {each.snapshot_id for each in ours}
+    try:
+        # A manifest stays in one snapshot after another until it is dropped for good: what the oldest
+        # snapshot that is left does not have, none has.
+        needed = _manifests(storage, committed.metadata.snapshots[0])
+        garbage = {
+            path: None
+            for snapshot in ours
+            for path, snapshot_id in _manifests(storage, snapshot).items()
+            if path not in needed and snapshot_id in added_by
+        }
+    except TablecastError:
+        return
+    yield from garbage
+    yield from (each.manifest_list for each in ours if each.manifest_list is not None)
+
+
+def _is_linear(metadata: TableMetadata) -> bool:
+    """Whether the snapshots are one chain, oldest first, and main is the only name."""
+    if len(metadata.refs) != 1 or not metadata.snapshots:
+        return False
+    parents = [each.parent_snapshot_id for each in metadata.snapshots]
+    return parents[1:] == [each.snapshot_id for each in metadata.snapshots[:-1]]
+
+
+def _manifests(storage: Storage, snapshot: SnapshotJson) -> dict[str, int | None]:
+    """A snapshot's manifests, with the snapshots that added them."""
+    return {each.path: each.snapshot_id for each in read_manifest_list(storage, snapshot, only_live=False)}
