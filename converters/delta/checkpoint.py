@@ -41,7 +41,7 @@ class CheckpointReader:
         """Name the checkpoint to read."""
         self._storage = storage
         self._checkpoint = checkpoint
-        self._sidecars: tuple[str, ...] | None = None
+        self._metadata: dict[str, pq.FileMetaData] = {}
 
     @property
     def path(self) -> str:
@@ -66,11 +66,13 @@ class CheckpointReader:
                 break
         return found
 
-    def adds(self, connection: duckdb.DuckDBPyConnection, *, content: bool) -> Iterator[pa.Table]:
-        """The live files as of the checkpoint, in batches of the columns of ``commit.file_actions``.
+    def adds(
+        self, connection: duckdb.DuckDBPyConnection, *, content: bool, most: int = _MOST_ROWS
+    ) -> Iterator[pa.Table]:
+        """The live files as of the checkpoint, in batches of the columns of ``file_columns``.
 
-        With ``content`` there may be a column ``stats_parsed`` (a struct); where its ``numRecords`` is null,
-        ``stats`` counts.
+        At most ``most`` rows of the checkpoint are read at once.  With ``content`` there may be a column
+        ``stats_parsed`` (a struct); where its ``numRecords`` is null, ``stats`` counts.
 
         Raises:
             CorruptTable: A file is missing or unreadable.
@@ -83,17 +85,16 @@ class CheckpointReader:
                 if len(adds):
                     yield adds
             found = [each["sidecar"] for each in self._json_actions(("sidecar",))]
-            self._sidecars = tuple(self._sidecar(each, self.path) for each in found)
+            sidecars = [self._sidecar(each, self.path) for each in found]
         else:
-            sidecars: list[str] = []
+            sidecars = []
             for file in self._checkpoint.files:
                 with self._opened(file.path) as parquet:
-                    yield from _adds(parquet, file.path, content=content)
+                    yield from _adds(parquet, file.path, content=content, most=most)
                     sidecars += [self._sidecar(each, file.path) for each in _rows(parquet, "sidecar")]
-            self._sidecars = tuple(sidecars)
-        for path in self._sidecars:
+        for path in sidecars:
             with self._opened(path) as parquet:
-                yield from _adds(parquet, path, content=content)
+                yield from _adds(parquet, path, content=content, most=most)
 
     def _json_actions(self, kinds: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         reader = CommitReader(self._storage, self._checkpoint.files)
@@ -121,7 +122,10 @@ class CheckpointReader:
         try:
             with self._storage.open(path) as file, _parquet_errors(path):
                 # Spark writes times as INT96, which in nanoseconds does not reach the year 9999.
-                yield pq.ParquetFile(file, coerce_int96_timestamp_unit="us", pre_buffer=remote)
+                known = self._metadata.get(path)
+                parquet = pq.ParquetFile(file, metadata=known, coerce_int96_timestamp_unit="us", pre_buffer=remote)
+                self._metadata[path] = parquet.metadata
+                yield parquet
         except ObjectNotFound as error:
             msg = f"A part of the checkpoint is missing: {error.message}"
             raise CorruptTable(msg) from error
@@ -161,7 +165,7 @@ def _is_all_null(group: pq.RowGroupMetaData, leaves: list[int]) -> bool:
     return bool(leaves)
 
 
-def _adds(parquet: pq.ParquetFile, path: str, *, content: bool) -> Iterator[pa.Table]:
+def _adds(parquet: pq.ParquetFile, path: str, *, content: bool, most: int) -> Iterator[pa.Table]:
     schema = parquet.schema_arrow
     if "add" not in schema.names:
         return
@@ -171,7 +175,8 @@ def _adds(parquet: pq.ParquetFile, path: str, *, content: bool) -> Iterator[pa.T
     if content:
         wanted += [each for each in ("partitionValues", *_stats_columns(parquet, members)) if each in members]
     columns = [f"add.{each}" for each in wanted]
-    for batch in parquet.iter_batches(_batch_rows(parquet, columns), columns=columns, use_threads=False):
+    rows = min(most, _batch_rows(parquet, columns))
+    for batch in parquet.iter_batches(rows, columns=columns, use_threads=False):
         found = batch.column("add")
         live = pc.is_valid(pc.struct_field(found, "path"))
         if not pc.all(live).as_py():

@@ -21,6 +21,7 @@ from converters.storage.base import ObjectMeta, Storage
 __all__ = ["LogReader"]
 
 _COUNTED_BYTES = 8 * 2**20
+_SAMPLED_ROWS = 256
 
 
 class _LastCheckpoint(msgspec.Struct, rename="camel"):
@@ -115,7 +116,7 @@ class LogReader:
         """
         found = first_adds(next(self._commits.newest_first(), None))
         if self._checkpoint is not None:
-            adds = next(self._checkpoint.adds(cursor(), content=False), None)
+            adds = next(self._checkpoint.adds(cursor(), content=False, most=_SAMPLED_ROWS), None)
             found += [] if adds is None else [(adds["path"][0].as_py(), adds["size"][0].as_py())]
         paths = locations(pa.array([path for path, _ in found], pa.string()), self.location)
         return [(path, size) for path, (_, size) in zip(paths.to_pylist(), found, strict=True)]
