@@ -78,7 +78,7 @@ class DeltaTarget:
         notes = self._plan(snapshot).notes
         if relative_to(snapshot.table.location + "/", self._location) is None:
             notes.append(
-                "Data files lie outside the Delta table's directory: Spark and delta-rs read them, DuckDB only where they "
+                "Data files lie outside the Delta table's directory: Spark and delta-rs read them, DuckDB where they "
                 "are on the same machine, polars does not."
             )
         return notes
