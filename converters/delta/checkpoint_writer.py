@@ -16,6 +16,7 @@ from converters.storage.location import join
 
 __all__ = ["CheckpointWriter"]
 
+_ROW_GROUP = 50_000
 _TEXTS = pa.map_(pa.string(), pa.string())
 _SCHEMA = pa.schema(
     [
@@ -67,6 +68,8 @@ class CheckpointWriter:
         self._writer = pq.ParquetWriter(self._file.name, _SCHEMA, compression="zstd", use_dictionary=False)
         self._rows = 0
         self._adds = 0
+        self._pending: list[pa.StructArray] = []
+        self._pending_rows = 0
 
     def __enter__(self) -> Self:
         """Nothing more than ``self``."""
@@ -86,7 +89,10 @@ class CheckpointWriter:
     def adds(self, adds: Adds) -> None:
         """Add live files."""
         self._adds += len(adds.path)
-        self._column("add", adds.checkpoint_column())
+        self._pending.append(adds.checkpoint_column())
+        self._pending_rows += len(adds.path)
+        if self._pending_rows >= _ROW_GROUP:
+            self._flush()
 
     def removes(self, removes: pa.StructArray) -> None:
         """Add files that were removed, as ``REMOVE_TYPE``."""
@@ -98,6 +104,7 @@ class CheckpointWriter:
         Raises:
             StorageError: The storage failed; readers go on without the checkpoint.
         """
+        self._flush()
         self._writer.close()
         self._file.seek(0)
         storage.put(join(log_directory, f"{self._version:020d}.checkpoint.parquet"), self._file)
@@ -105,7 +112,13 @@ class CheckpointWriter:
         hint = {"version": self._version, "size": self._rows, "sizeInBytes": size, "numOfAddFiles": self._adds}
         storage.put(join(log_directory, "_last_checkpoint"), msgspec.json.encode(hint))
 
-    def _column(self, kind: str, values: pa.StructArray) -> None:
+    def _flush(self) -> None:
+        if self._pending:
+            self._column("add", pa.chunked_array(self._pending))
+            self._pending.clear()
+            self._pending_rows = 0
+
+    def _column(self, kind: str, values: pa.StructArray | pa.ChunkedArray) -> None:
         if not len(values):
             return
         columns = [values if field.name == kind else pa.nulls(len(values), field.type) for field in _SCHEMA]

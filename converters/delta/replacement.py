@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Replacement"]
 
+_ROWS_AT_ONCE = 10_000
 _MANY_FILES = 50_000
 _MANY_BYTES = 32 * 2**20
 """Commits with more than this get a checkpoint at once, so that readers need not parse them."""
@@ -125,7 +126,7 @@ class _Writing:
         if checkpoint is not None:
             checkpoint.actions(self._actions.checkpoint_rows())
         live_paths: list[pa.Array] = []
-        for batch in staged.batches():
+        for batch in _pieces(staged.batches()):
             partition_values = texts_by_name(self._layout.partitions, batch)
             matched = difference.next(batch, partition_values)
             if checkpoint is None:
@@ -181,6 +182,13 @@ class _Writing:
             raise CommitConflict(
                 f"Somebody else wrote version {self._actions.version} of '{self._location}'."
             ) from error
+
+
+def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches so small that their text stays in the processor's cache."""
+    for batch in batches:
+        for start in range(0, len(batch), _ROWS_AT_ONCE):
+            yield batch.slice(start, _ROWS_AT_ONCE)
 
 
 def _only_changed(
