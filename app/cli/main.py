@@ -61,6 +61,8 @@ def main() -> None:
 
 
 def _run() -> int:
+    # Nothing here multiplies matrices: numpy need not start a thread a core for it.  Workers inherit it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = {"verbose": False}
     try:
         code = cli.main(prog_name="tablecast", standalone_mode=False, obj=settings)

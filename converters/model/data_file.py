@@ -33,7 +33,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from converters.model.partition import PartitionSpec, partition_arrow_type
 from converters.model.schema import Schema
@@ -157,7 +156,7 @@ def stat(batch: pa.RecordBatch, field_id: int, name: str) -> pa.Array:
     index = stats.type.get_field_index(str(field_id))
     if index < 0:
         return pa.nulls(len(batch), pa.int64())
-    return pc.struct_field(stats, [index, STAT_NAMES.index(name)])
+    return stats.field(index).field(STAT_NAMES.index(name))
 
 
 def _typed(values: pa.Array | None, type_: pa.DataType, rows: int) -> pa.Array:
