@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from converters.errors import UnsupportedTableFeature
+from converters.iceberg.schema_evolution import can_identify
 from converters.iceberg.source_files import has_ids_everywhere, has_own_ids
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
@@ -29,6 +30,8 @@ def check_table(table: Table, format_version: int) -> list[str]:
     _check_partitioning(table)
     _check_ids(table)
     notes: list[str] = []
+    if table.schema.identifier_field_ids and not can_identify(table.schema):
+        notes.append("The columns that identify a row are not kept: Iceberg wants them never null.")
     for path, field in _fields(table.schema.fields, ()):
         notes += _check_field(".".join(path), field, format_version)
     for node in table.schema.nodes:
@@ -61,14 +64,11 @@ def _members(type_: Type, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
 
 
 def _check_field(name: str, field: Field, format_version: int) -> list[str]:
+    if format_version < 3 and (field.initial_default is not None or field.write_default is not None):
+        raise UnsupportedTableFeature(
+            f"The column '{name}' has a default value, which Iceberg has from format version 3.", hint=_V3_HINT
+        )
     notes: list[str] = []
-    if format_version < 3:
-        if field.initial_default is not None:
-            raise UnsupportedTableFeature(
-                f"The column '{name}' has an initial default, which Iceberg has from format version 3.", hint=_V3_HINT
-            )
-        if field.write_default is not None:
-            notes.append(f"The write default of the column '{name}' is not kept: Iceberg has it from version 3.")
     if field.default_sql is not None:
         notes.append(f"The default expression of the column '{name}' is not kept.")
     if field.generation_sql is not None:
@@ -113,5 +113,5 @@ def _check_ids(table: Table) -> None:
             raise UnsupportedTableFeature(
                 f"The column '{node.dotted}' is a {type_name(node.type)} in a table with column mapping, whose data "
                 "files have ids for columns but not for list and map members: Iceberg readers would not find these.",
-                hint="Rewrite the table with IcebergCompatV2, which writes these ids.",
+                hint="Have them written: REORG TABLE … APPLY (UPGRADE UNIFORM (ICEBERG_COMPAT_VERSION = 2)).",
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 
 import msgspec
 
@@ -48,7 +47,7 @@ def encode_manifest_list(
         first_row_id: The snapshot's first row id (version 3).
     """
     header = {
-        "avro.schema": json.dumps(manifest_list_schema(format_version), separators=(",", ":")),
+        "avro.schema": msgspec.json.encode(manifest_list_schema(format_version)).decode(),
         "snapshot-id": str(snapshot_id),
         "parent-snapshot-id": "null" if parent_snapshot_id is None else str(parent_snapshot_id),
         "sequence-number": str(sequence_number),

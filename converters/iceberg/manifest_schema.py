@@ -108,9 +108,17 @@ def manifest_list_schema(format_version: int) -> Json:
 
 
 def avro_name(name: str) -> str:
-    """The name as Avro allows it: other characters become ``_x`` and their code, as Iceberg's Java library does."""
+    """The name as Avro allows it: other characters become ``_x`` and their code, as Iceberg's Java library does.
+
+    Java keeps letters of other alphabets, so what is different here is different there.
+    """
     first = re.sub(r"^[0-9]", lambda found: "_" + found[0], name)
-    return re.sub(r"[^A-Za-z0-9_]", lambda found: f"_x{ord(found[0]):X}", first) or "_"
+    return re.sub(r"[^A-Za-z0-9_]", lambda found: _escaped(found[0]), first) or "_"
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"_x{int.from_bytes(units[place : place + 2], 'big'):X}" for place in range(0, len(units), 2))
 
 
 def decimal_bytes(precision: int) -> int:

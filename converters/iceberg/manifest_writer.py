@@ -6,9 +6,9 @@ table whose last file is refused leaves no trace; what is not compressed yet is 
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import IO, Self, cast
 
 import msgspec
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.errors import StorageError
 from converters.iceberg.avro_writer import ContainerWriter
 from converters.iceberg.manifest_entries import (
     ADDED,
@@ -41,7 +42,8 @@ WINDOW_BYTES = 8 * MANIFEST_BYTES
 """Entries that are held, uncompressed, to be ordered by partition."""
 
 _CELLS_PER_SLICE = 50_000
-_FEWEST_ROWS = 500
+_MOST_CELLS_PER_SLICE = 500_000
+_ENOUGH_ROWS = 500
 _MEMORY_BYTES = 32 * 2**20
 _STATUSES: tuple[Status, ...] = (ADDED, EXISTING, DELETED)
 
@@ -138,7 +140,7 @@ class ManifestWriter:
         """Take files of one spec and one status; ``origins`` as for ``encode_entries``."""
         if len(batch) == 0:
             return
-        step = max(_FEWEST_ROWS, _CELLS_PER_SLICE // max(1, len(layout.leaves)))
+        step = _rows_per_slice(len(layout.leaves))
         key = (layout.spec_id, status == DELETED)
         window = self._windows.setdefault(key, _Window(layout, []))
         for start in range(0, len(batch), step):
@@ -165,8 +167,9 @@ class ManifestWriter:
 
     def data(self, manifest: WrittenManifest) -> bytes:
         """The bytes of a finished manifest."""
-        self._spool.seek(manifest.start)
-        return self._spool.read(manifest.length)
+        with _spooling():
+            self._spool.seek(manifest.start)
+            return self._spool.read(manifest.length)
 
     def __enter__(self) -> Self:
         return self
@@ -220,13 +223,15 @@ class ManifestWriter:
             self._changed.setdefault(layout.spec_id, []).append(_distinct(changed))
 
     def _write(self, layout: EntryLayout, parts: list[_Chunk], partitions: tuple[PartitionSummary, ...]) -> None:
-        start = self._spool.seek(0, 2)
-        container = ContainerWriter(self._spool, self._header(layout))
+        with _spooling():
+            start = self._spool.seek(0, 2)
+            container = ContainerWriter(self._spool, self._header(layout))
+            for part in parts:
+                container.write(part.entries)
         files: dict[Status, int] = dict.fromkeys(_STATUSES, 0)
         rows: dict[Status, int] = dict.fromkeys(_STATUSES, 0)
         lowest: list[int] = []
         for part in parts:
-            container.write(part.entries)
             files[part.status] += len(part.entries)
             rows[part.status] += int(part.rows.sum())
             if part.status != DELETED:
@@ -247,7 +252,7 @@ class ManifestWriter:
         spec = self._specs[layout.spec_id]
         schema = manifest_schema([(m.field, m.type) for m in layout.partition], layout.format_version)
         return {
-            "avro.schema": json.dumps(schema, separators=(",", ":"), ensure_ascii=False),
+            "avro.schema": msgspec.json.encode(schema).decode(),
             "schema": msgspec.json.encode(self._schema).decode(),
             "schema-id": str(self._schema.schema_id),
             "partition-spec": msgspec.json.encode(spec.fields).decode(),
@@ -264,6 +269,23 @@ def _sliced(origins: Origins, start: int, length: int) -> Origins:
         origins.file_sequence_number.slice(start, length),
         origins.first_row_id.slice(start, length),
     )
+
+
+@contextmanager
+def _spooling() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"Manifests cannot be kept in the temporary directory '{tempfile.gettempdir()}': {error.strerror}.",
+            hint="Make room there, or set TMPDIR to another directory.",
+        ) from error
+
+
+def _rows_per_slice(columns: int) -> int:
+    """As many files as are encoded fastest at once: their bytes in the cache, and not a few bytes to each column."""
+    few, most = _CELLS_PER_SLICE // max(1, columns), _MOST_CELLS_PER_SLICE // max(1, columns)
+    return max(1, few, min(_ENOUGH_ROWS, most))
 
 
 def _integers(values: pa.Array) -> IntArray:
@@ -292,4 +314,6 @@ def _distinct(tables: list[pa.Table]) -> pa.Table:
     found = pa.concat_tables(tables)
     if not found.num_columns:
         return found.slice(0, 1)
+    if found.num_columns == 1:
+        return pa.table({found.column_names[0]: pc.unique(found.column(0))})
     return found.group_by(found.column_names).aggregate([])

@@ -87,7 +87,7 @@ class Replacement:
         """Consume the files, then commit.
 
         Raises:
-            CorruptTable: A file's row count is not known; nothing was written.
+            CorruptTable: A file's row count or partition spec is not known; nothing was written.
             CommitConflict: Somebody committed meanwhile; nothing of ours is visible.
         """
         specs = {spec.spec_id: spec for spec in self._specs.specs}
@@ -168,7 +168,12 @@ class Replacement:
             raise CorruptTable(f"The row count of the data file '{path}' is not known.")
         self._inexact.see(batch)
         for spec_id, part in _by_spec(batch):
-            layout = self._layouts[spec_id]
+            layout = self._layouts.get(spec_id)
+            if layout is None:
+                raise CorruptTable(
+                    f"The data file '{part.column('path')[0].as_py()}' is of the partition spec {spec_id}, which the "
+                    "table does not have."
+                )
             if previous is None:
                 writer.add(part, layout, ADDED)
                 continue

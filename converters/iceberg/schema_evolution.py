@@ -13,9 +13,10 @@ from converters.iceberg.metadata import SchemaJson, TableMetadata
 from converters.iceberg.name_mapping import NAME_MAPPING_KEY, mapped_names, name_mapping_text, parse_name_mapping
 from converters.iceberg.schema import narrow_types, schema_from_json, schema_to_json
 from converters.iceberg.source_files import has_own_ids
-from converters.model.schema import Schema
+from converters.model.schema import Leaf, Schema
 from converters.model.snapshot import Table
 from converters.model.types import (
+    PRIMITIVE_KINDS,
     DecimalType,
     Field,
     ListType,
@@ -26,7 +27,7 @@ from converters.model.types import (
     is_nested,
 )
 
-__all__ = ["SchemaPlan", "can_promote", "plan_schema"]
+__all__ = ["SchemaPlan", "can_identify", "can_promote", "plan_schema"]
 
 _INT_KINDS = ("byte", "short", "int")
 
@@ -60,17 +61,20 @@ def plan_schema(table: Table, base: TableMetadata | None) -> SchemaPlan:
         table: The source.
         base: The target as it stands; None where there is none.
     """
-    same_ids = {node.id: node.id for node in table.schema.nodes}
+    wanted = table.schema
+    if not can_identify(wanted):
+        wanted = msgspec.structs.replace(wanted, identifier_field_ids=())
+    same_ids = {node.id: node.id for node in wanted.nodes}
     if base is None:
-        return _started(table.schema, same_ids, table.schema.highest_id)
+        return _started(wanted, same_ids, wanted.highest_id)
     before = schema_from_json(base.current_schema, narrow_types(base.properties))
     if has_own_ids(table):
-        schema, ids = table.schema, same_ids
+        schema, ids = wanted, same_ids
         if _means_otherwise(schema, before, base):
             restarted = _started(schema, ids, max(base.last_column_id, schema.highest_id))
             return msgspec.structs.replace(restarted, retyped=True, restarted=True)
     else:
-        schema, ids = _renumbered(table.schema, before, base.last_column_id)
+        schema, ids = _renumbered(wanted, before, base.last_column_id)
     schema, json, schemas = _numbered(schema, base)
     return SchemaPlan(
         schema=schema,
@@ -83,6 +87,21 @@ def plan_schema(table: Table, base: TableMetadata | None) -> SchemaPlan:
             for node in schema.nodes
         ),
     )
+
+
+def can_identify(schema: Schema) -> bool:
+    """Whether the identifier fields are what Iceberg allows: never null, no floating numbers, in no list or map."""
+    allowed = {leaf.field.id for leaf in schema.leaves if all(_is_required(schema, leaf.path, n) for n in _ends(leaf))}
+    floating = {PRIMITIVE_KINDS["float"], PRIMITIVE_KINDS["double"]}
+    return all(id_ in allowed and schema.by_id[id_].type not in floating for id_ in schema.identifier_field_ids)
+
+
+def _ends(leaf: Leaf) -> range:
+    return range(1, len(leaf.path) + 1)
+
+
+def _is_required(schema: Schema, path: tuple[str, ...], length: int) -> bool:
+    return schema.by_path[path[:length]].required
 
 
 def can_promote(old: Type, new: Type) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from converters.iceberg.manifest_schema import avro_name
 from converters.iceberg.metadata import PartitionFieldJson, SpecJson, TableMetadata
 from converters.iceberg.partition import parse_transform, spec_to_json
 from converters.model.partition import FIRST_PARTITION_FIELD_ID, PartitionField, PartitionSpec, Transform
@@ -83,7 +84,7 @@ class _Planner:
         for field in spec.fields:
             source_id = ids[field.source_id]
             name = self._free_name(field, source_id, names)
-            names.add(name)
+            names.add(avro_name(name))
             fields.append(
                 PartitionField(
                     id=self._field_id(source_id, field.transform),
@@ -104,7 +105,11 @@ class _Planner:
         return self._known[derivation]
 
     def _free_name(self, field: PartitionField, source_id: int, taken: set[str]) -> str:
-        """An identity field may be called as its column; otherwise a column's name is not free (Java enforces it)."""
+        """Find a name that Java takes.
+
+        An identity field may be called as its column; otherwise a column's name is not free.  In manifests names are
+        Avro's, and two must not become one.
+        """
         candidates = [field.name, f"{field.name}_{field.transform.kind}"]
         if field.transform.kind == "identity":
             candidates.insert(0, self._schema.by_id[source_id].dotted)
@@ -112,7 +117,7 @@ class _Planner:
         while True:
             name = candidates.pop(0) if candidates else f"{field.name}_{number}"
             number += 0 if candidates else 1
-            if name not in taken and not _clashes(name, field.transform.kind, source_id, self._schema):
+            if avro_name(name) not in taken and not _clashes(name, field.transform.kind, source_id, self._schema):
                 return name
 
 
@@ -133,14 +138,14 @@ def _as_known(field: PartitionField, known: PartitionFieldJson, ids: Mapping[int
 
 def _renamed(spec: SpecJson, schema: Schema) -> SpecJson:
     """Rename what clashes with a new column: readers bind every spec of the table to the current schema."""
-    taken = {field.name for field in spec.fields}
+    taken = {avro_name(field.name) for field in spec.fields}
     fields: list[PartitionFieldJson] = []
     for field in spec.fields:
         name = field.name
         while _clashes(name, _normal(field.transform), field.source_id or 0, schema) or (
-            name != field.name and name in taken
+            name != field.name and avro_name(name) in taken
         ):
             name = f"{name}_{field.field_id}"
-        taken.add(name)
+        taken.add(avro_name(name))
         fields.append(field if name == field.name else msgspec.structs.replace(field, name=name))
     return msgspec.structs.replace(spec, fields=tuple(fields))
