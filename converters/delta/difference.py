@@ -45,8 +45,7 @@ class Difference:
         """
         new = pa.chunked_array(list(paths), pa.string())
         _refuse_duplicates(new)
-        # Otherwise every ``take`` would put the chunks together anew.
-        self._live = live = None if live is None else live.combine_chunks()
+        self._live: pa.Table | None = None
         self._everything = everything
         self._position = 0
         self._matches: pa.ChunkedArray | None = None
@@ -54,6 +53,8 @@ class Difference:
         if live is not None:
             matches = self._matches = pc.index_in(new, value_set=live["path"])
             gone[np.asarray(matches.drop_null())] = False
+            # In one piece: otherwise every ``take`` would put the chunks together anew.
+            self._live = live.drop_columns(["path"]).combine_chunks()
         self._gone = gone
         kept = int(len(gone) - gone.sum())
         self.files_added = len(new) - kept

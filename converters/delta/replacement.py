@@ -73,8 +73,7 @@ class Replacement:
             layout = plan.settle(self._storage, staged)
             actions = TableActions(self._snapshot, layout, self._state, self._base)
             everything = actions.must_rewrite_all(layout)
-            live = self._base.live() if self._base is not None else None
-            difference = Difference(paths, live, everything=everything)
+            difference = Difference(paths, self._base.live() if self._base is not None else None, everything=everything)
             paths.clear()
             writing = _Writing(self._storage, self._location, layout, actions, self._base)
             return writing.run(staged, difference, everything=everything)
