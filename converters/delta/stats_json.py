@@ -248,7 +248,11 @@ def _decimals(values: pa.Array) -> pa.Array:
 def _floats(values: pa.Array) -> pa.Array:
     # A float is written with the digits of a double, so that a reader may take it for either.
     doubles = values.cast(pa.float64())
-    return pc.if_else(pc.is_finite(doubles), doubles, None).cast(pa.string())
+    texts = pc.if_else(pc.is_finite(doubles), doubles, None).cast(pa.string())
+    if pc.any(pc.equal(doubles, 0)).as_py():
+        # An integer has no negative zero.
+        return pc.if_else(pc.equal(texts, "-0"), "-0.0", texts)
+    return texts
 
 
 def _dates(values: pa.Array) -> pa.Array:

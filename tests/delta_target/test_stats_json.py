@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from converters.delta.json_text import escaped, json_string
@@ -83,6 +83,8 @@ def test_integers(one: int, other: int) -> None:
 
 
 @given(st.floats(width=64), st.floats(width=64))
+@example(-0.0, 0.0)
+@example(5e-324, 1.7976931348623157e308)
 def test_doubles(low: float, high: float) -> None:
     found = _one(PRIMITIVE_KINDS["double"], lower=low, upper=high, nan_count=0, null_count=0, exact=True)
     assert ("minValues" in found) == math.isfinite(low)
@@ -91,6 +93,7 @@ def test_doubles(low: float, high: float) -> None:
         if math.isfinite(value):
             read = float(found[name])
             assert (read, math.copysign(1, read)) == (value, math.copysign(1, value))
+            assert value != 0 or math.copysign(1, value) > 0 or str(found[name]) == "-0.0"
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
