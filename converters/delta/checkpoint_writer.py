@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from types import TracebackType
 from typing import Any, Self
@@ -79,7 +80,8 @@ class CheckpointWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Delete the temporary file."""
-        self._writer.close()
+        with contextlib.suppress(pa.ArrowException, OSError):
+            self._writer.close()
         self._file.close()
 
     def actions(self, actions: list[dict[str, Any]]) -> None:

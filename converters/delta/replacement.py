@@ -99,7 +99,8 @@ class _Writing:
             if self._checkpoint_is_due(staged.rows if everything else difference.files_added):
                 from converters.delta.checkpoint_writer import CheckpointWriter  # noqa: PLC0415 - slow to load
 
-                checkpoint = opened.enter_context(CheckpointWriter(self._actions.version))
+                with _no_room():
+                    checkpoint = opened.enter_context(CheckpointWriter(self._actions.version))
             with _no_room():
                 self._write(staged, difference, text, checkpoint)
             self._commit(text)

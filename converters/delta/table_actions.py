@@ -115,8 +115,11 @@ class TableActions:
         found: dict[str, Any] = {"id": present.id if present is not None else str(uuid.uuid4())}
         if table.name is not None:
             found["name"] = table.name
-        if table.description is not None:
-            found["description"] = table.description
+        description = table.description
+        if description is None and present is not None:
+            description = present.description
+        if description is not None:
+            found["description"] = description
         return found | {
             "format": {"provider": "parquet", "options": {}},
             "schemaString": layout.schema_string,
