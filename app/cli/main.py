@@ -15,6 +15,7 @@ from app.cli.inspect import inspect
 from app.cli.interrupts import INTERRUPTED
 from app.cli.serve import serve
 from app.cli.sync import sync
+from app.tuning import PROCESS_ENVIRONMENT
 
 __all__ = ["cli", "main"]
 
@@ -61,8 +62,8 @@ def main() -> None:
 
 
 def _run() -> int:
-    # Nothing here multiplies matrices: numpy need not start a thread a core for it.  Workers inherit it.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name, value in PROCESS_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     settings = {"verbose": False}
     try:
         code = cli.main(prog_name="tablecast", standalone_mode=False, obj=settings)

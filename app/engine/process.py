@@ -11,6 +11,7 @@ from pathlib import Path
 
 import app
 from app.engine.messages import BEGUN, HEADER, READY
+from app.tuning import PROCESS_ENVIRONMENT
 
 __all__ = ["WorkerDied", "WorkerGone", "WorkerProcess"]
 
@@ -48,7 +49,7 @@ class WorkerProcess:
             stdin=PIPE,
             stdout=PIPE,
             stderr=None if sys.stderr is not None else DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**PROCESS_ENVIRONMENT, **os.environ, "PYTHONPATH": path},
         )
         worker = cls(process)
         try:
