@@ -19,16 +19,8 @@ import pyarrow.compute as pc
 
 from converters.errors import StorageError
 from converters.iceberg.avro_writer import ContainerWriter
-from converters.iceberg.manifest_entries import (
-    ADDED,
-    DELETED,
-    EXISTING,
-    EntryLayout,
-    Origins,
-    Status,
-    encode_entries,
-    partition_column,
-)
+from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING, EntryLayout, Origins, Status, partition_column
+from converters.iceberg.manifest_entries import encode_entries
 from converters.iceberg.manifest_schema import manifest_schema
 from converters.iceberg.metadata import SchemaJson, SpecJson
 from converters.iceberg.partition_order import PartitionRanks, PartitionSummary

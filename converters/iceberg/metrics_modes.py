@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.iceberg.bounds_encoding import LONGEST_BINARY, LONGEST_STRING
-from converters.iceberg.manifest_entries import LeafLayout
-from converters.model.data_file import STAT_NAMES
+from converters.iceberg.entry_layout import LeafLayout, statistic
 from converters.model.schema import Schema
 from converters.model.types import FixedType, PrimitiveType, Type
 
@@ -24,7 +23,6 @@ _DEFAULT_KEY = "write.metadata.metrics.default"
 _COLUMN_PREFIX = "write.metadata.metrics.column."
 _COUNTS = "counts"
 _WITHOUT_BOUNDS = {"none", _COUNTS}
-_PLACE = {name: place for place, name in enumerate(STAT_NAMES)}
 
 
 class InexactColumns:
@@ -45,19 +43,14 @@ class InexactColumns:
 
 
 def _is_inexact(stats: pa.Array, leaf: LeafLayout) -> bool:
-    place = stats.type.get_field_index(leaf.member)
-
-    def known(name: str) -> pa.Array:
-        return pc.struct_field(stats, [place, _PLACE[name]])
-
-    bounds = [known("lower"), known("upper")]
+    bounds = [statistic(stats, leaf, name) for name in ("lower", "upper")]
     if all(bound.null_count == len(bound) for bound in bounds):
         return False
     bounded = pc.or_(bounds[0].is_valid(), bounds[1].is_valid())
-    exact = pc.fill_null(known("exact"), fill_value=False)
+    exact = pc.fill_null(statistic(stats, leaf, "exact"), fill_value=False)
     if pa.types.is_floating(bounds[0].type):
         # The greatest value is NaN where there is one; the sign of a zero bound is rounded outwards.
-        exact = pc.and_(exact, pc.fill_null(pc.equal(known("nan_count"), 0), fill_value=False))
+        exact = pc.and_(exact, pc.fill_null(pc.equal(statistic(stats, leaf, "nan_count"), 0), fill_value=False))
         for bound in bounds:
             exact = pc.and_(exact, pc.fill_null(pc.not_equal(bound, pa.scalar(0.0, bound.type)), fill_value=True))
     if pc.any(pc.and_not(bounded, exact)).as_py():

@@ -17,7 +17,7 @@ from converters.errors import CorruptTable, ObjectNotFound
 from converters.iceberg.avro_container import blocks, open_avro
 from converters.iceberg.avro_reader import UndecodableRowsError, decode_rows
 from converters.iceberg.avro_schema import flatten
-from converters.iceberg.manifest_entries import Origins
+from converters.iceberg.entry_layout import Origins
 from converters.iceberg.manifest_list_reader import DATA, ManifestFile, read_manifest_list
 from converters.iceberg.manifest_reader import Entries
 from converters.iceberg.metadata import SnapshotJson

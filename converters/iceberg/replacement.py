@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from converters.errors import CorruptTable, TablecastError, UnsupportedTableFeature
 from converters.formats import Commit
 from converters.iceberg.commit import Publication, metadata_directory
+from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING, EntryLayout, LeafLayout, PartitionMember
 from converters.iceberg.locate import LoadedTable
-from converters.iceberg.manifest_entries import ADDED, DELETED, EXISTING, EntryLayout, LeafLayout, PartitionMember
 from converters.iceberg.manifest_list_writer import ListedManifest, encode_manifest_list
 from converters.iceberg.manifest_writer import ManifestWriter, WrittenManifest
 from converters.iceberg.metadata import SnapshotJson, SpecJson

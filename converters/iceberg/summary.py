@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from converters.iceberg.manifest_entries import ADDED, DELETED, EXISTING
+from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING
 from converters.iceberg.manifest_writer import ManifestWriter
 from converters.sync.state import XTABLE_KEY
 

@@ -19,7 +19,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
 
 from converters.iceberg.bounds_encoding import cut
-from converters.iceberg.manifest_entries import (
+from converters.iceberg.entry_layout import (
     ADDED,
     DELETED,
     EXISTING,
@@ -43,6 +43,7 @@ from converters.model import (
     Type,
     data_file_batch,
     data_file_schema,
+    stat,
 )
 from tests.iceberg_target.test_encoding import _CASES, TEXT, _column
 
@@ -158,6 +159,10 @@ def _expected_map(batch: pa.RecordBatch, layout: EntryLayout, name: str, row: in
     return found
 
 
+def _has_upper(batch: pa.RecordBatch, leaf: LeafLayout, row: int) -> bool:
+    return bool(stat(batch, int(leaf.member), "upper")[row].is_valid)
+
+
 def _cases_of(layout: EntryLayout) -> Iterator[str]:
     for leaf in layout.leaves:
         yield next(name for name, case in _CASES.items() if case[0] == leaf.type)
@@ -226,7 +231,12 @@ def _check_entry(
     assert file["column_sizes"] == []
     rows = batch.column("row_count")[row].as_py()
     assert _as_map(file["value_counts"]) == {leaf.field_id: rows for leaf in layout.leaves}
-    assert _as_map(file["null_value_counts"]) == _expected_map(batch, layout, "null_count", row)
+    nulls, bounded = (_expected_map(batch, layout, name, row) for name in ("null_count", "lower"))
+    bounded |= {leaf.field_id: 0 for leaf in layout.leaves if _has_upper(batch, leaf, row)}
+    if bounded.keys() <= nulls.keys():
+        assert _as_map(file["null_value_counts"]) == nulls
+    else:
+        assert file["null_value_counts"] is None
     assert _as_map(file["nan_value_counts"]) == _expected_map(batch, layout, "nan_count", row)
     assert _as_map(file["lower_bounds"]) == _expected_map(batch, layout, "lower", row)
     assert _as_map(file["upper_bounds"]) == _expected_map(batch, layout, "upper", row)
@@ -266,7 +276,8 @@ def test_pyiceberg_reads_the_same(
         assert file.file_path == mine["data_file"]["file_path"]
         assert file.record_count == mine["data_file"]["record_count"]
         for name in ("value_counts", "null_value_counts", "nan_value_counts", "lower_bounds", "upper_bounds"):
-            assert getattr(file, name) == _as_map(mine["data_file"][name])
+            pairs = mine["data_file"][name]
+            assert getattr(file, name) == (None if pairs is None else _as_map(pairs))
 
 
 def _numbered(rows: int, partitions: int) -> tuple[Schema, PartitionSpec, pa.RecordBatch, EntryLayout]:

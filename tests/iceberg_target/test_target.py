@@ -748,3 +748,40 @@ def test_options_are_checked() -> None:
     for wrong in ({"format-version": "4"}, {"retention-hours": "-1"}, {"nonsense": "1"}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, IcebergTargetOptions, strict=False)
+
+
+def test_a_far_away_store_gets_several_files_at_once(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("converters.iceberg.manifest_writer.MANIFEST_BYTES", 200)
+    for start in range(30, 60):
+        source.add(_rows(start), (f"p{start % 3}",))
+    storage = ObjectStorage()
+    target = IcebergTarget.open(storage, "memory:///t", IcebergTargetOptions())
+    snapshot, state = source.snapshot(), state_of(source)
+    target.replace(snapshot, iter([source.batch()]), state, target.current())
+    names = [found.path.rpartition("/")[2] for found in storage.list("memory:///t/metadata")]
+    assert sum("-m" in name for name in names) > 10
+    opened = IcebergSource.open(storage, "memory:///t", IcebergSourceOptions())
+    found = [path for batch in opened.data_files(opened.snapshot()) for path in batch.column("path").to_pylist()]
+    assert sorted(found) == sorted(source.batch().column("path").to_pylist())
+
+
+def test_a_fault_among_many_files_leaves_none(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(ObjectStorage):
+        puts = 0
+
+        def put_if_absent(self, path: str, data: Any) -> None:
+            self.puts += 1
+            if self.puts > 5:
+                raise StorageError("No space left.")
+            super().put_if_absent(path, data)
+
+    monkeypatch.setattr("converters.iceberg.manifest_writer.MANIFEST_BYTES", 200)
+    for start in range(30, 60):
+        source.add(_rows(start), (f"p{start % 3}",))
+    storage = Full()
+    for location in ("memory:///t", f"file://{source.directory}"):
+        storage.puts = 0
+        target = IcebergTarget.open(storage, location, IcebergTargetOptions())
+        with pytest.raises(StorageError, match="No space"):
+            target.replace(source.snapshot(), iter([source.batch()]), state_of(source), None)
+        assert list(storage.list(f"{location}/metadata")) == []
