@@ -205,7 +205,7 @@ def _translated(path: str) -> Generator[None]:
     """Turn what obstore raises into our errors; its texts are long and may quote request headers."""
     try:
         yield
-    except (oe.BaseError, OSError) as error:
+    except (oe.BaseError, OSError, ValueError) as error:  # ValueError: a path with control characters
         for kinds, make in _KINDS:
             if isinstance(error, kinds):
                 raise make(path) from error
