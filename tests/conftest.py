@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
 from tests.corpus import Corpus
@@ -16,6 +17,10 @@ for name in list(os.environ):
     if name.startswith(("AWS_", "TABLECAST_")) and name not in ("AWS_CA_BUNDLE", "TABLECAST_IVY"):
         del os.environ[name]
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("tablecast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tablecast")
 
 
 @pytest.fixture(scope="session")
