@@ -62,7 +62,7 @@ def by_column(schema: Schema, *names: str) -> PartitionSpec:
 class Source(msgspec.Struct, kw_only=True):
     """A directory of Parquet files, each under one partition tuple, with the bounds that their values have.
 
-    A file in ``bounds_of`` has the bounds of these other rows.
+    A file in ``bounds_of`` has the bounds of these other rows.  Statistics named in ``unknown`` are not known.
     """
 
     directory: Path
@@ -74,6 +74,7 @@ class Source(msgspec.Struct, kw_only=True):
     files: dict[str, tuple[pa.Table, tuple[Any, ...]]] = {}
     exact: bool = True
     bounds_of: dict[str, pa.Table] = {}
+    unknown: tuple[str, ...] = ()
 
     def add(self, rows: pa.Table, partition: tuple[Any, ...] = ()) -> str:
         """Write a data file without its partition columns; gives its path."""
@@ -144,7 +145,8 @@ class Source(msgspec.Struct, kw_only=True):
                 (("null_count", pa.int64()), ("nan_count", pa.int64()), ("lower", type_), ("upper", type_))
             )
         }
-        return {**found, "exact": pa.repeat(pa.scalar(self.exact), len(each))}
+        found["exact"] = pa.repeat(pa.scalar(self.exact), len(each))
+        return {name: values for name, values in found.items() if name not in self.unknown}
 
 
 def _statistics(rows: pa.Table, path: tuple[str, ...], type_: pa.DataType) -> tuple[Any, Any, Any, Any]:

@@ -62,6 +62,16 @@ def test_wide_bounds_do_not_become_answers(tmp_path: Path) -> None:
     assert_same_rows("iceberg", tmp_path / "t", source.rows())
 
 
+@pytest.mark.parametrize(
+    "unknown", [("null_count",), ("lower",), ("nan_count", "upper"), ("null_count", "nan_count", "lower", "upper")]
+)
+def test_what_is_not_known_misleads_nobody(tmp_path: Path, unknown: tuple[str, ...]) -> None:
+    source = _source(tmp_path / "t")
+    source.unknown = unknown
+    sync(source)
+    assert_same_rows("iceberg", tmp_path / "t", source.rows(), ("spark", "duckdb", "pyiceberg"))
+
+
 def test_row_ids_are_kept(tmp_path: Path) -> None:
     """Version 3: a row keeps its id when files are added and dropped."""
     source = Source(directory=tmp_path / "t", schema=typed_schema())
