@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from converters.iceberg.target import IcebergTarget, IcebergTargetOptions
+from converters.storage import ObjectStorage
 from tests.iceberg_target.sources import Source, by_column, sync, typed_rows, typed_schema
 from tests.readers.compare import assert_same_rows
 from tests.readers.spark import session
@@ -92,3 +96,19 @@ def _row_ids(table: Path) -> dict[int, tuple[int, int]]:
     frame = session().read.format("iceberg").load(str(table))
     rows = frame.selectExpr("id", "_row_id", "_last_updated_sequence_number").collect()
     return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def test_spark_can_write_on(tmp_path: Path) -> None:
+    """What Java checks when it commits on top of ours is right; and the next sync sees what it did."""
+    source = _source(tmp_path / "t", "day", "s")
+    sync(source)
+    frame = session().read.format("iceberg").load(str(tmp_path / "t"))
+    frame.where("id > 5").write.format("iceberg").mode("append").save(str(tmp_path / "t"))
+    twice = source.rows().filter(pc.field("id") > 5)
+    assert_same_rows("iceberg", tmp_path / "t", pa.concat_tables([source.rows(), twice]), ("spark", "duckdb"))
+    current = IcebergTarget.open(ObjectStorage(), f"file://{tmp_path}/t", IcebergTargetOptions()).current()
+    assert current is not None
+    assert "not made by a sync" in (current.changed or "")
+    commit = sync(source)  # as after on-conflict=replace
+    assert commit.files_removed > 0
+    assert_same_rows("iceberg", tmp_path / "t", source.rows())
