@@ -80,7 +80,7 @@ $(STAMPS)/test: requirements/test.txt $(STAMPS)/demo
 
 # Lock files: layers of one resolution. --universal: one file for Linux and macOS and every Python from 3.11.
 UV := .cache/lock/bin/uv
-COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header $(UPGRADE)
 
 $(UV):

@@ -40,7 +40,7 @@ def _rewrite_puffin(file: Path, rewrite: Rewrite) -> None:
     data = file.read_bytes()
     size, flags = struct.unpack("<ii", data[-PUFFIN_TAIL:-4])
     if flags & 1:
-        raise NotImplementedError(f"compressed Puffin footer in {file}")
+        raise ValueError(f"compressed Puffin footer in {file}")
     start = len(data) - PUFFIN_TAIL - size
     footer = rewrite(data[start : start + size].decode()).encode()
     _put(file, data[:start] + footer + struct.pack("<i", len(footer)) + data[-8:])

@@ -159,7 +159,7 @@ def _spark(
     store: ObjectStore | None,
 ) -> pa.Table:
     if store is not None:
-        raise NotImplementedError("Spark has no S3 client here")
+        raise ValueError("Spark has no S3 client here")
     frame = spark_frame(table_format, location, version)
     if where is not None:
         frame = frame.where(where.sql("spark"))
