@@ -22,7 +22,10 @@ from converters.iceberg.locate import METADATA_DIRECTORY, VERSION_HINT
 from converters.storage.base import Storage
 from converters.storage.location import join, local_path
 
-__all__ = ["Publication", "metadata_directory", "metadata_name", "write_hint"]
+__all__ = ["NewFile", "Publication", "metadata_directory", "metadata_name", "write_hint"]
+
+NewFile = tuple[str, Callable[[], bytes]]
+"""A file to be written: its location, and what gives its bytes."""
 
 _UPLOADS = 8
 _LONGEST_HINT = 64
@@ -63,7 +66,7 @@ class Publication:
         self._location = location
         self._written: list[str] = []
 
-    def put_all(self, files: Iterable[tuple[str, Callable[[], bytes]]]) -> None:
+    def put_all(self, files: Iterable[NewFile]) -> None:
         """Write files with names that nobody else uses; on a store that is far away, several at once.
 
         Raises:

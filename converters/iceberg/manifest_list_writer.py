@@ -10,6 +10,7 @@ from converters.iceberg.avro_writer import ROWS_PER_BLOCK, ContainerWriter, avro
 from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING
 from converters.iceberg.manifest_schema import manifest_list_schema
 from converters.iceberg.manifest_writer import WrittenManifest
+from converters.iceberg.metadata import SnapshotJson
 from converters.iceberg.partition_order import PartitionSummary
 
 __all__ = ["ListedManifest", "encode_manifest_list"]
@@ -27,53 +28,43 @@ class ListedManifest(msgspec.Struct, frozen=True, kw_only=True):
     first_row_id: int | None = None
 
 
-def encode_manifest_list(
-    manifests: list[ListedManifest],
-    *,
-    format_version: int,
-    snapshot_id: int,
-    parent_snapshot_id: int | None,
-    sequence_number: int,
-    first_row_id: int | None = None,
-) -> bytes:
-    """Write the manifest list of a snapshot whose manifests are all new.
+def encode_manifest_list(manifests: list[ListedManifest], snapshot: SnapshotJson, format_version: int) -> bytes:
+    """Write the manifest list of a snapshot all of whose manifests are new.
 
     Args:
         manifests: Its manifests.
+        snapshot: The snapshot.
         format_version: 2 or 3.
-        snapshot_id: The snapshot.
-        parent_snapshot_id: The one before; None for the first.
-        sequence_number: The snapshot's sequence number.
-        first_row_id: The snapshot's first row id (version 3).
     """
+    parent = snapshot.parent_snapshot_id
     header = {
         "avro.schema": msgspec.json.encode(manifest_list_schema(format_version)).decode(),
-        "snapshot-id": str(snapshot_id),
-        "parent-snapshot-id": "null" if parent_snapshot_id is None else str(parent_snapshot_id),
-        "sequence-number": str(sequence_number),
+        "snapshot-id": str(snapshot.snapshot_id),
+        "parent-snapshot-id": "null" if parent is None else str(parent),
+        "sequence-number": str(snapshot.sequence_number),
         "format-version": str(format_version),
     }
-    if first_row_id is not None:
-        header["first-row-id"] = str(first_row_id)
+    if snapshot.first_row_id is not None:
+        header["first-row-id"] = str(snapshot.first_row_id)
     out = io.BytesIO()
     container = ContainerWriter(out, header)
     for start in range(0, len(manifests), ROWS_PER_BLOCK):
         part = manifests[start : start + ROWS_PER_BLOCK]
-        records = [_record(each, format_version, snapshot_id, sequence_number) for each in part]
+        records = [_record(each, snapshot, format_version) for each in part]
         container.block(len(records), b"".join(records))
     return out.getvalue()
 
 
-def _record(listed: ListedManifest, format_version: int, snapshot_id: int, sequence_number: int) -> bytes:
+def _record(listed: ListedManifest, snapshot: SnapshotJson, format_version: int) -> bytes:
     manifest = listed.manifest
     parts = [
         avro_bytes(listed.path.encode()),
         varint(manifest.length),
         varint(manifest.spec_id),
         varint(0),  # content: data
-        varint(sequence_number),
+        varint(snapshot.sequence_number),
         varint(manifest.min_sequence_number),
-        varint(snapshot_id),
+        varint(snapshot.snapshot_id),
         *(varint(manifest.files[status]) for status in (ADDED, EXISTING, DELETED)),
         *(varint(manifest.rows[status]) for status in (ADDED, EXISTING, DELETED)),
         _VALUE + _summaries(manifest.partitions),

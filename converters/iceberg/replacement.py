@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from converters.errors import CorruptTable, TablecastError, UnsupportedTableFeature
 from converters.formats import Commit
-from converters.iceberg.commit import Publication, metadata_directory
+from converters.iceberg.commit import NewFile, Publication, metadata_directory
 from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING, EntryLayout, LeafLayout, PartitionMember
 from converters.iceberg.locate import LoadedTable
 from converters.iceberg.manifest_list_writer import ListedManifest, encode_manifest_list
@@ -49,6 +49,7 @@ class Replacement:
         state: SyncState,
         loaded: LoadedTable | None,
         *,
+        continues: bool,
         format_version: int,
         retention_hours: int,
     ) -> None:
@@ -60,6 +61,7 @@ class Replacement:
             snapshot: The source's state.
             state: Goes into the commit.
             loaded: The target as it stands; None where there is none.
+            continues: Whether the table that stands there is to be continued, not begun anew.
             format_version: 2 or 3, not below the target's.
             retention_hours: How old a snapshot may become.
         """
@@ -68,7 +70,7 @@ class Replacement:
         self._source = snapshot.table
         self._state = state.properties()
         self._loaded = loaded
-        self._base = loaded.metadata if loaded else None
+        self._base = loaded.metadata if loaded and continues else None
         self._format_version = format_version
         self._retention_hours = retention_hours
         self._schema = plan_schema(self._source, self._base)
@@ -183,15 +185,12 @@ class Replacement:
 
     def _commit(self, writer: ManifestWriter, written: ManifestWriter | None) -> tuple[Commit, NextVersion]:
         """Commit; a new snapshot of what was written, or none."""
-        publication = Publication(self._storage, self._location)
         timestamp = next_timestamp(self._base)
-        snapshot = None
-        if written is not None:
-            snapshot = self._put_snapshot(written, publication, timestamp)
+        snapshot, files = (None, []) if written is None else self._snapshot(written, timestamp)
         current = snapshot.snapshot_id if snapshot else self._base.current_snapshot_id if self._base else None
         following = next_metadata(
             self._base,
-            base_path=self._loaded.path if self._loaded else None,
+            base_path=self._loaded.path if self._loaded and self._base else None,
             location=self._location,
             format_version=self._format_version,
             timestamp=timestamp,
@@ -208,8 +207,11 @@ class Replacement:
             snapshot=snapshot,
             retention_hours=self._retention_hours,
         )
+        data = encode_metadata(following.metadata)
         version = (self._loaded.version or 0) + 1 if self._loaded else 1
-        path = publication.publish(version, encode_metadata(following.metadata))
+        publication = Publication(self._storage, self._location)
+        publication.put_all(files)
+        path = publication.publish(version, data)
         commit = Commit(
             version=f"v{version}",
             metadata_path=path,
@@ -219,38 +221,28 @@ class Replacement:
         )
         return commit, following
 
-    def _put_snapshot(self, written: ManifestWriter, publication: Publication, timestamp: int) -> SnapshotJson:
-        """Write the manifests and their list."""
+    def _snapshot(self, written: ManifestWriter, timestamp: int) -> tuple[SnapshotJson, list[NewFile]]:
+        """The new snapshot, and the files that it needs: its manifests and their list."""
         directory = metadata_directory(self._location)
         attempt = str(uuid.uuid4())
         versioned = self._format_version >= 3
         first_row_id = ((self._base.next_row_id or 0) if self._base else 0) if versioned else None
         listed = _listed(written, join(directory, attempt), first_row_id)
-        list_path = join(directory, f"snap-{self._snapshot_id}-1-{attempt}.avro")
         parent = self._base.current_snapshot_id if self._base and not self._schema.restarted else None
-        manifest_list = encode_manifest_list(
-            listed,
-            format_version=self._format_version,
-            snapshot_id=self._snapshot_id,
-            parent_snapshot_id=parent,
-            sequence_number=self._sequence_number,
-            first_row_id=first_row_id,
-        )
-        files: list[tuple[str, Callable[[], bytes]]] = [
-            (each.path, partial(written.data, each.manifest)) for each in listed
-        ]
-        publication.put_all([*files, (list_path, lambda: manifest_list)])
-        return SnapshotJson(
+        snapshot = SnapshotJson(
             sequence_number=self._sequence_number,
             snapshot_id=self._snapshot_id,
             parent_snapshot_id=parent,
             timestamp_ms=timestamp,
             summary=snapshot_summary(written, self._state),
-            manifest_list=list_path,
+            manifest_list=join(directory, f"snap-{self._snapshot_id}-1-{attempt}.avro"),
             schema_id=self._schema.json.schema_id,
             first_row_id=first_row_id,
             added_rows=sum(_live_rows(each.manifest) for each in listed) if versioned else None,
         )
+        manifest_list = encode_manifest_list(listed, snapshot, self._format_version)
+        files: list[NewFile] = [(each.path, partial(written.data, each.manifest)) for each in listed]
+        return snapshot, [*files, (snapshot.manifest_list or "", lambda: manifest_list)]
 
 
 def _live_rows(manifest: WrittenManifest) -> int:

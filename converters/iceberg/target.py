@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import msgspec
 import pyarrow as pa
 
-from converters.errors import AmbiguousTable, ForeignTarget, SourceTableNotFound
+from converters.errors import AmbiguousTable, ForeignTarget, InvalidRequest, SourceTableNotFound
 from converters.formats import Commit, TargetTable
 from converters.iceberg.carried import check_table
 from converters.iceberg.commit import write_hint
 from converters.iceberg.locate import LoadedTable, load_table
+from converters.iceberg.metadata import TableMetadata
 from converters.iceberg.replacement import Replacement
 from converters.iceberg.retention import sweep
 from converters.iceberg.schema import schema_text
 from converters.iceberg.target_properties import changed_since_sync
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
-from converters.storage.location import canonical
+from converters.storage.location import canonical, local_path
 from converters.sync.state import SyncState
 
 __all__ = ["IcebergTarget", "IcebergTargetOptions"]
@@ -86,7 +88,7 @@ class IcebergTarget:
         return TargetTable(
             version=f"v{loaded.version}" if loaded.version is not None else loaded.path.rpartition("/")[2],
             state=SyncState.from_properties(metadata.properties),
-            changed=changed_since_sync(metadata),
+            changed=self._moved(metadata) or changed_since_sync(metadata),
             metadata_path=loaded.path,
             schema_text=schema_text(metadata.current_schema),
             handle=loaded,
@@ -121,6 +123,7 @@ class IcebergTarget:
             snapshot,
             state,
             loaded,
+            continues=loaded is not None and self._moved(loaded.metadata) is None,
             format_version=self._format_version,
             retention_hours=self._options.retention_hours,
         )
@@ -128,3 +131,18 @@ class IcebergTarget:
         write_hint(self._storage, self._location, int(commit.version.removeprefix("v")))
         sweep(self._storage, self._location, following)
         return commit
+
+    def _moved(self, metadata: TableMetadata) -> str | None:
+        """What to say of a table that was copied here: its metadata is about the files that lie elsewhere."""
+        try:
+            recorded = canonical(metadata.location)
+        except InvalidRequest:
+            recorded = metadata.location
+        if _resolved(recorded) == _resolved(self._location):
+            return None
+        return f"it was copied from '{recorded}' and still is about that table"
+
+
+def _resolved(location: str) -> str:
+    path = local_path(location)
+    return location if path is None else str(Path(path).resolve())

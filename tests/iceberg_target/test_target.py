@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -357,6 +358,33 @@ def test_what_others_do_shows(source: Source) -> None:
     assert current.changed is None
     assert target_metadata(source.directory).properties["owner"] == "me"
     assert_same_rows("iceberg", source.directory, source.rows(), ("duckdb", "pyiceberg"))
+
+
+def test_a_copied_table_is_begun_anew(source: Source, tmp_path: Path) -> None:
+    """Its metadata is about the files of the table that it was copied from."""
+    sync(source)
+    before = target_metadata(source.directory)
+    shutil.copytree(source.directory, tmp_path / "copy")
+    source.directory = tmp_path / "copy"
+    current = _target(source).current()
+    assert current is not None
+    assert str(tmp_path / "t") in (current.changed or "")
+    sync(source)  # as after on-conflict=replace
+    after = target_metadata(source.directory)
+    assert after.location == f"file://{source.directory}"
+    assert after.table_uuid != before.table_uuid
+    assert len(after.snapshots) == 1
+    shutil.rmtree(tmp_path / "t")
+    assert_same_rows("iceberg", source.directory, source.rows(), ("duckdb", "pyiceberg"))
+
+
+def test_one_table_has_many_paths(source: Source, tmp_path: Path) -> None:
+    sync(source)
+    (tmp_path / "link").symlink_to(source.directory)
+    target = IcebergTarget.open(ObjectStorage(), f"file://{tmp_path}/link", IcebergTargetOptions())
+    current = target.current()
+    assert current is not None
+    assert current.changed is None
 
 
 def test_a_damaged_target_is_made_whole(source: Source) -> None:
