@@ -75,6 +75,10 @@ def main() -> None:
     parser.add_argument("--sizes", default="10000,100000,1000000")
     parser.add_argument("--only", default=",".join(_PARTS))
     arguments = parser.parse_args()
+    # As an installed package is: with its bytecode compiled, which a development machine may be told not to keep.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    run([str(_BIN / "tablecast"), "formats"])
+    run([str(_BIN / "python"), "-m", "compileall", "-q", "app", "converters"])
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
     with tempfile.TemporaryDirectory() as work:
         for part in arguments.only.split(","):
