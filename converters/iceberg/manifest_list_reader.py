@@ -64,9 +64,7 @@ class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
     first_row_id: int | None = None
 
 
-def read_manifest_list(
-    storage: Storage, snapshot: SnapshotJson, *, only_live: bool = True
-) -> tuple[ManifestFile, ...]:
+def read_manifest_list(storage: Storage, snapshot: SnapshotJson, *, only_live: bool = True) -> tuple[ManifestFile, ...]:
     """Read the manifests of a snapshot.
 
     Args:
