@@ -59,6 +59,15 @@ class Source(Protocol):
         """Name the table to read; ``options`` is of ``options_type``.  Reads nothing yet."""
         ...
 
+    def location(self) -> str:
+        """The directory of the table, canonical; reads no more than it takes to know it.
+
+        Raises:
+            SourceTableNotFound: No table is there.
+            CorruptTable: Its metadata cannot be read.
+        """
+        ...
+
     def snapshot(self) -> Snapshot:
         """Read the table's current state, or the one that the options ask for, without its files.
 

@@ -65,6 +65,10 @@ class DeltaSource:
         """Name the table to read; see ``Source.open``."""
         return cls(storage, location, options)
 
+    def location(self) -> str:
+        """The directory of the table; see ``Source.location``."""
+        return self._location
+
     def snapshot(self) -> Snapshot:
         """The table's newest version, or the one that the options name; see ``Source.snapshot``.
 

@@ -27,7 +27,7 @@ from converters.iceberg.metadata_file import decode_metadata
 from converters.storage.base import Storage
 from converters.storage.location import canonical, join, parent
 
-__all__ = ["LoadedTable", "file_location", "has_metadata", "load_table"]
+__all__ = ["LoadedTable", "file_location", "has_metadata", "load_table", "table_directory"]
 
 METADATA_DIRECTORY = "metadata"
 VERSION_HINT = "version-hint.text"
@@ -107,6 +107,17 @@ def load_table(storage: Storage, location: str) -> LoadedTable:
             hint="Expected a directory with metadata/*.metadata.json, or such a file itself.",
         )
     return _load(storage, join(directory, catalog), location)
+
+
+def table_directory(storage: Storage, location: str) -> str:
+    """The directory of the table that ``load_table`` finds at a location.
+
+    Raises:
+        TablecastError: As ``load_table``, where only a metadata file says where its table is.
+    """
+    if not _METADATA_NAME.match(location.rpartition("/")[2]):
+        return location
+    return load_table(storage, location).location
 
 
 def file_location(path: str, where: str) -> str:

@@ -13,7 +13,7 @@ from converters.errors import CorruptTable, InvalidOption, UnsupportedTableFeatu
 from converters.iceberg.deletes import refuse_deletes
 from converters.iceberg.file_batches import file_batch
 from converters.iceberg.history import has_name_mapping, names_are_stable, promotions
-from converters.iceberg.locate import LoadedTable, has_metadata, load_table
+from converters.iceberg.locate import LoadedTable, has_metadata, load_table, table_directory
 from converters.iceberg.manifest_list_reader import DATA, DELETES, ManifestFile, read_manifest_list
 from converters.iceberg.manifest_reader import FORMAT, PATH, SIZE, read_entries
 from converters.iceberg.metadata import MAIN_BRANCH, SnapshotJson, TableMetadata
@@ -84,6 +84,10 @@ class IcebergSource:
     def open(cls, storage: Storage, location: str, options: IcebergSourceOptions) -> Self:
         """Name the table to read; nothing is read yet."""
         return cls(storage, location, options)
+
+    def location(self) -> str:
+        """The directory of the table; see ``Source.location``."""
+        return table_directory(self._storage, self._location)
 
     def snapshot(self) -> Snapshot:
         """Read the state of the main branch, or of what the options ask for; see ``Source.snapshot``."""

@@ -212,8 +212,15 @@ class _Run:
         self._on_progress = on_progress
 
     def all(self, wanted: Sequence[type[Target]]) -> tuple[SourceSummary, tuple[TargetReport, ...]]:
+        location = self._target_path or self._source.location()
+        targets = [self._opened(plugin, location) for plugin in wanted]
+        # The targets first, the source second: were it the other way round, a sync that read an old source could
+        # overwrite one that started later and committed sooner.
+        bases = [_current(target) for target in targets]
         snapshot = self._snapshot()
-        reports = tuple(self._one(plugin, snapshot) for plugin in wanted)
+        reports = tuple(
+            self._one(target, location, base, snapshot) for target, base in zip(targets, bases, strict=True)
+        )
         summary = SourceSummary(
             format=snapshot.table.format,
             location=snapshot.table.location,
@@ -223,42 +230,43 @@ class _Run:
         )
         return summary, reports
 
+    def _opened(self, plugin: type[Target], location: str) -> Target:
+        prefix = f"{plugin.format_name.lower()}.target."
+        return plugin.open(self._storage, location, parse_options(plugin.options_type, self._options, prefix))
+
     def _snapshot(self) -> Snapshot:
         snapshot = self._source.snapshot()
         name = self._table_name or snapshot.table.name or snapshot.table.location.rpartition("/")[2]
         return msgspec.structs.replace(snapshot, table=msgspec.structs.replace(snapshot.table, name=name))
 
-    def _one(self, plugin: type[Target], first: Snapshot) -> TargetReport:
-        location = self._target_path or first.table.location
+    def _one(
+        self, target: Target, location: str, base: TargetTable | TablecastError | None, snapshot: Snapshot
+    ) -> TargetReport:
         try:
-            prefix = f"{plugin.format_name.lower()}.target."
-            target = plugin.open(self._storage, location, parse_options(plugin.options_type, self._options, prefix))
-            return self._with_retries(target, location)
+            if isinstance(base, TablecastError):
+                raise base
+            return self._with_retries(target, location, base, snapshot)
         except TablecastError as error:
             return TargetReport(
-                format=plugin.format_name,
+                format=target.format_name,
                 location=location,
                 status="failed",
                 error=TargetError(type=type(error).__name__, message=error.message, hint=error.hint),
             )
 
-    def _with_retries(self, target: Target, location: str) -> TargetReport:
-        pause = _FIRST_PAUSE
-        for attempt in range(1, _ATTEMPTS + 1):
+    def _with_retries(
+        self, target: Target, location: str, base: TargetTable | None, snapshot: Snapshot
+    ) -> TargetReport:
+        for attempt in range(_ATTEMPTS - 1):
             try:
-                return self._attempt(target, location)
+                return self._attempt(target, location, base, snapshot)
             except CommitConflict:
-                if attempt == _ATTEMPTS:
-                    raise
-                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-                pause *= 2
-        raise AssertionError
+                time.sleep(_FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+                base = target.current()
+                snapshot = self._snapshot()
+        return self._attempt(target, location, base, snapshot)
 
-    def _attempt(self, target: Target, location: str) -> TargetReport:
-        # The target first, the source second: were it the other way round, a sync that read an old source could
-        # overwrite one that started later and committed sooner.
-        base = target.current()
-        snapshot = self._snapshot()
+    def _attempt(self, target: Target, location: str, base: TargetTable | None, snapshot: Snapshot) -> TargetReport:
         notes = tuple(target.check(snapshot))
         state = self._state(snapshot, target)
         if base is not None:
@@ -328,6 +336,14 @@ class _Run:
             done += len(batch)
             if self._on_progress is not None:
                 self._on_progress(Progress(target=target_format, files_done=done, files_total=snapshot.file_count))
+
+
+def _current(target: Target) -> TargetTable | TablecastError | None:
+    """What is at a target, or why that cannot be read, which concerns no other target."""
+    try:
+        return target.current()
+    except TablecastError as error:
+        return error
 
 
 def _is_up_to_date(base: TargetTable, state: SyncState) -> bool:
