@@ -2,9 +2,9 @@
 
 ``python bench/run.py [--sizes 10000,100000,1000000] [--only convert,service,start]``
 
-Every figure is a whole process: CPU seconds and peak memory.  The baselines only read: what delta-rs needs to open
-the same Delta table and list its files with statistics, and what pyiceberg needs to plan a scan of the same Iceberg
-table.
+Every figure is a whole process, the best of five runs (of two at a million files): CPU seconds and peak memory.  The
+baselines only read: what delta-rs needs to open the same Delta table and list its files with statistics, and what
+pyiceberg needs to plan a scan of the same Iceberg table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from measure import run
+from measure import Cost, run
 from service import measure_service
 from tables import write_delta_table
 
@@ -33,27 +33,41 @@ _PYICEBERG_LIMIT = 100_000
 _LIBRARIES = "import numpy, pyarrow.compute, pyarrow.parquet, duckdb, obstore, msgspec"
 
 
+def _best(command: list[str], files: int, undo: Path | None = None) -> Cost:
+    """The run of several that needed the least CPU: what else the machine does only ever adds.
+
+    ``undo`` is what the command writes, to be removed before each run.
+    """
+    costs: list[Cost] = []
+    for _ in range(5 if files <= _PYICEBERG_LIMIT else 2):
+        if undo is not None:
+            shutil.rmtree(undo, ignore_errors=True)
+        costs.append(run(command))
+    return min(costs, key=lambda cost: cost.cpu)
+
+
 def _convert(sizes: list[int], work: Path) -> None:
     print("| case | files | Tablecast | a baseline that only reads |")
     print("|---|---|---|---|")
     for files in sizes:
         table = work / f"delta-{files}"
         write_delta_table(table, files)
-        baseline = run([sys.executable, "-c", _DELTA_RS, str(table)])
-        cost = run([str(_BIN / "tablecast"), "convert", str(table), "--to", "iceberg", "--from", "delta"])
+        baseline = _best([sys.executable, "-c", _DELTA_RS, str(table)], files)
+        convert = [str(_BIN / "tablecast"), "convert", str(table)]
+        to_iceberg = [*convert, "--to", "iceberg", "--from", "delta"]
+        cost = _best(to_iceberg, files, table / "metadata")
         print(f"| Delta -> Iceberg, full | {files:,} | {cost} | delta-rs {baseline} |", flush=True)
-        cost = run([str(_BIN / "tablecast"), "convert", str(table), "--to", "iceberg", "--from", "delta"])
-        print(f"| Delta -> Iceberg, no change | {files:,} | {cost} | |", flush=True)
+        print(f"| Delta -> Iceberg, no change | {files:,} | {_best(to_iceberg, files)} | |", flush=True)
         shutil.rmtree(table / "_delta_log")
-        metadata = table / "metadata" / "v1.metadata.json"
-        # pyiceberg plans 18,000 files a second: at a million the baseline alone would take a minute and 5 GB.
-        reader = (
-            f"pyiceberg {run([sys.executable, '-c', _PYICEBERG, str(metadata)])}" if files <= _PYICEBERG_LIMIT else ""
-        )
-        cost = run([str(_BIN / "tablecast"), "convert", str(table), "--to", "delta", "--from", "iceberg"])
+        reader = ""
+        if files <= _PYICEBERG_LIMIT:
+            # It plans 18,000 files a second: at a million it would take a minute and 5 GB.
+            metadata = str(table / "metadata" / "v1.metadata.json")
+            reader = f"pyiceberg {_best([sys.executable, '-c', _PYICEBERG, metadata], files)}"
+        to_delta = [*convert, "--to", "delta", "--from", "iceberg"]
+        cost = _best(to_delta, files, table / "_delta_log")
         print(f"| Iceberg -> Delta, full | {files:,} | {cost} | {reader} |", flush=True)
-        cost = run([str(_BIN / "tablecast"), "convert", str(table), "--to", "delta", "--from", "iceberg"])
-        print(f"| Iceberg -> Delta, no change | {files:,} | {cost} | |", flush=True)
+        print(f"| Iceberg -> Delta, no change | {files:,} | {_best(to_delta, files)} | |", flush=True)
         shutil.rmtree(table)
 
 
@@ -61,7 +75,7 @@ def _start(_: list[int], __: Path) -> None:
     costs = [run([str(_BIN / "tablecast"), "--help"]) for _ in range(10)]
     wall = statistics.median(cost.wall for cost in costs)
     print(f"\n`tablecast --help`: {wall:.2f} s wall (median of {len(costs)}), {costs[0]}")
-    libraries = min((run([sys.executable, "-c", _LIBRARIES]) for _ in range(5)), key=lambda cost: cost.cpu)
+    libraries = _best([sys.executable, "-c", _LIBRARIES], 0)
     print(f"\nImporting the libraries that a conversion needs, and nothing else: {libraries}")
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 __all__ = ["StagedFiles"]
 
-_MOST_BYTES = 48 * 2**20
+_MOST_BYTES = 96 * 2**20
 
 
 class StagedFiles:
