@@ -28,11 +28,13 @@ __all__ = [
     "Target",
     "TargetTable",
     "formats",
+    "open_target",
     "parse_options",
     "source_class",
     "source_names",
     "target_class",
     "target_names",
+    "target_prefix",
 ]
 
 SOURCE_GROUP = "tablecast.sources"
@@ -241,6 +243,20 @@ def _load(group: str, name: str, verb: str) -> object:
         msg = f"The format '{name[:64]}' is unknown."
         raise UnknownFormat(msg, hint=f"Formats that can be {verb}: {known}.")
     return entry.load()
+
+
+def target_prefix(plugin: type[Target]) -> str:
+    """What the keys of a target's options start with."""
+    return f"{plugin.format_name.lower()}.target."
+
+
+def open_target(plugin: type[Target], storage: Storage, location: str, options: Mapping[str, str]) -> Target:
+    """Open a target with those of the options that are its own.
+
+    Raises:
+        InvalidOption: One is not understood.
+    """
+    return plugin.open(storage, location, parse_options(plugin.options_type, options, target_prefix(plugin)))
 
 
 _OptionsT = TypeVar("_OptionsT", bound=msgspec.Struct)

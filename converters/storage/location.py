@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -137,8 +136,3 @@ def relative_to(location: str, base: str) -> str | None:
 def is_absolute(path: str) -> bool:
     """Whether a path found in metadata stands alone (has a scheme or a leading slash)."""
     return path.startswith("/") or _URI.match(path) is not None
-
-
-def unquoted(path: str) -> str:
-    """Undo percent-encoding, once (Delta stores encoded paths)."""
-    return unquote(path, errors="strict")

@@ -24,11 +24,13 @@ from converters.formats import (
     Source,
     Target,
     TargetTable,
+    open_target,
     parse_options,
     source_class,
     source_names,
     target_class,
     target_names,
+    target_prefix,
 )
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
@@ -180,14 +182,11 @@ def _wanted(targets: Sequence[str], source_format: str) -> list[type[Target]]:
 
 def _check_option_keys(given: Mapping[str, str], source_format: str, targets: Sequence[type[Target]]) -> None:
     prefixes = ["sync.", f"{source_format.lower()}.source."]
-    prefixes += [f"{target.format_name.lower()}.target." for target in targets]
+    prefixes += [target_prefix(target) for target in targets]
     for key in given:
         if not key.startswith(tuple(prefixes)):
             msg = f"The option '{key[:128]}' does not apply here."
             raise InvalidOption(msg, hint=f"Options here start with: {', '.join(prefixes)}.")
-    # Before anything is written, so that a mistake in one target's options does not leave the others converted.
-    for target in targets:
-        parse_options(target.options_type, given, f"{target.format_name.lower()}.target.")
 
 
 class _Run:
@@ -213,7 +212,8 @@ class _Run:
 
     def all(self, wanted: Sequence[type[Target]]) -> tuple[SourceSummary, tuple[TargetReport, ...]]:
         location = self._target_path or self._source.location()
-        targets = [self._opened(plugin, location) for plugin in wanted]
+        # All before anything is written: a mistake in one target's options must not leave the others converted.
+        targets = [open_target(plugin, self._storage, location, self._options) for plugin in wanted]
         # The targets first, the source second: were it the other way round, a sync that read an old source could
         # overwrite one that started later and committed sooner.
         bases = [_current(target) for target in targets]
@@ -229,10 +229,6 @@ class _Run:
             name=snapshot.table.name,
         )
         return summary, reports
-
-    def _opened(self, plugin: type[Target], location: str) -> Target:
-        prefix = f"{plugin.format_name.lower()}.target."
-        return plugin.open(self._storage, location, parse_options(plugin.options_type, self._options, prefix))
 
     def _snapshot(self) -> Snapshot:
         snapshot = self._source.snapshot()
@@ -251,7 +247,7 @@ class _Run:
                 format=target.format_name,
                 location=location,
                 status="failed",
-                error=TargetError(type=type(error).__name__, message=error.message, hint=error.hint),
+                error=TargetError.of(error),
             )
 
     def _with_retries(
@@ -300,7 +296,7 @@ class _Run:
         )
 
     def _state(self, snapshot: Snapshot, target: Target) -> SyncState:
-        prefix = f"{target.format_name.lower()}.target."
+        prefix = target_prefix(type(target))
         carried = {
             "schema": snapshot.table.schema,
             "specs": snapshot.table.specs,

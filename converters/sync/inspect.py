@@ -8,7 +8,7 @@ import msgspec
 import pyarrow.compute as pc
 
 from converters.errors import TablecastError
-from converters.formats import Source, parse_options, target_class, target_names
+from converters.formats import Source, open_target, target_class, target_names
 from converters.model.snapshot import Snapshot
 from converters.model.types import type_name
 from converters.storage.base import Storage
@@ -126,11 +126,10 @@ def _convertible(
         if unreadable is not None:
             raise unreadable
         plugin = target_class(name)
-        parsed = parse_options(plugin.options_type, options, f"{plugin.format_name.lower()}.target.")
-        notes = plugin.open(storage, snapshot.table.location, parsed).check(snapshot)
+        notes = open_target(plugin, storage, snapshot.table.location, options).check(snapshot)
     except TablecastError as error:
         return Convertible(
             format=name,
-            error=TargetError(type=type(error).__name__, message=error.message, hint=error.hint),
+            error=TargetError.of(error),
         )
     return Convertible(format=name, notes=tuple(notes))

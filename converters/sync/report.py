@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
+
+from converters.errors import TablecastError
 
 __all__ = ["ConversionReport", "Progress", "SourceSummary", "TargetError", "TargetReport", "TargetStatus"]
 
@@ -27,6 +29,11 @@ class TargetError(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     type: str
     message: str
     hint: str = ""
+
+    @classmethod
+    def of(cls, error: TablecastError) -> Self:
+        """What an error says, for a report."""
+        return cls(type=type(error).__name__, message=error.message, hint=error.hint)
 
 
 class TargetReport(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):

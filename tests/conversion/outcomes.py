@@ -43,7 +43,7 @@ def convert_case(location: Path, case: Case) -> converters.TargetReport:
             format=target.upper(),
             location=str(location),
             status="failed",
-            error=converters.TargetError(type=type(error).__name__, message=error.message, hint=error.hint),
+            error=converters.TargetError.of(error),
         )
     return report.targets[0]
 
