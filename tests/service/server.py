@@ -50,10 +50,10 @@ class Server:
         }
         return self.post(body)
 
-    def log(self, event: str) -> list[dict[str, Any]]:
-        """The log lines of this event, so far."""
+    def log(self, event: str, request_id: str) -> list[dict[str, Any]]:
+        """The log lines of this event and request, so far."""
         parsed = [json.loads(line) for line in self.lines if line.startswith("{")]
-        return [line for line in parsed if line["event"] == event]
+        return [line for line in parsed if (line["event"], line.get("request_id")) == (event, request_id)]
 
     def workers(self) -> list[int]:
         """Ids of the worker processes."""

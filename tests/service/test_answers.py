@@ -11,7 +11,7 @@ import pytest
 from app.api.errors import STATUSES, from_failure
 from app.engine.messages import Failure
 from converters import errors
-from tests.service.server import Server
+from tests.service.server import Server, wait_until
 
 
 def test_every_error_of_the_library_has_a_status() -> None:
@@ -48,7 +48,9 @@ def test_one_log_line_for_each_request_without_secrets(server: Server, place: Pa
     }
     headers = {"X-Request-ID": "logged-1", "Authorization": "Bearer hidden-in-header"}
     server.client.post("/v1/conversion/table?token=hidden-in-query", json=body, headers=headers)
-    (line,) = [line for line in server.log("request") if line["request_id"] == "logged-1"]
+    # The line may come after the answer: it holds the whole duration.
+    wait_until(lambda: server.log("request", "logged-1"))
+    (line,) = server.log("request", "logged-1")
     assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/conversion/table", 400)
     assert (line["table"], line["source_format"], line["targets"]) == (str(place), "DELTA", ["ICEBERG"])
     assert not [line for line in server.lines if "hidden-in" in line]
