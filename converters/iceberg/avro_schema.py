@@ -12,11 +12,12 @@ from typing import Any, cast
 
 import msgspec
 
+from converters.avro.container import zigzag
+from converters.avro.reader import FlatColumn, FlatSchema
 from converters.errors import CorruptTable, LimitExceeded
-from converters.iceberg.avro_container import zigzag
 from converters.iceberg.metadata_file import decode_json
 
-__all__ = ["FlatColumn", "FlatSchema", "flatten", "partition_column"]
+__all__ = ["flatten", "partition_column"]
 
 _PRIMITIVES = {
     "boolean": b"\0",
@@ -33,35 +34,6 @@ _PARTITION_ID = 102
 _MOST_NODES = 20_000
 _DEEPEST = 32
 _LARGEST_FIXED = 2**20
-
-
-class FlatColumn(msgspec.Struct, frozen=True):
-    """A column of the flat schema.
-
-    Attributes:
-        name: ``f<field id>``, and ``p<field id>`` for a partition value.
-        label: The name that the file gives it.
-        type: The Avro type, without null.
-        logical_type: Its annotation, if any.
-        blank: How the schema's zero, or null, is written.
-    """
-
-    name: str
-    label: str
-    type: Any
-    logical_type: str | None
-    blank: bytes
-
-
-class FlatSchema(msgspec.Struct, frozen=True):
-    """The columns in order, and the flat schema as JSON text."""
-
-    columns: tuple[FlatColumn, ...]
-    text: bytes
-
-    def column(self, name: str) -> FlatColumn | None:
-        """The column of this name, if the file has it."""
-        return next((column for column in self.columns if column.name == name), None)
 
 
 def partition_column(schema: FlatSchema, field_id: int, label: str) -> FlatColumn | None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.iceberg.avro_writer import Cells, binary_from_lengths
+from converters.avro.writer import Cells, binary_from_lengths
 from converters.model.types import DecimalType, FixedType, PrimitiveType, Type
 
 __all__ = ["LONGEST_BINARY", "LONGEST_STRING", "cut", "encode_values"]

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.iceberg.avro_columns import NULL, VALUE, add_tag, add_text, chosen_rows, numbers_of, presence
-from converters.iceberg.avro_writer import EMPTY, Cells, RowJoiner, avro_bytes, varint, varints
+from converters.avro.columns import NULL, VALUE, add_tag, add_text, chosen_rows, numbers_of, presence
+from converters.avro.writer import EMPTY, Cells, RowJoiner, avro_bytes, varint, varints
 from converters.iceberg.bounds_encoding import encode_values
 from converters.iceberg.entry_layout import DELETED, EntryLayout, Origins, Status, partition_column
 from converters.iceberg.manifest_metrics import add_metrics

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from converters.avro.container import blocks, open_avro
+from converters.avro.reader import UndecodableRowsError, decode_rows
 from converters.errors import CorruptTable, LimitExceeded, ObjectNotFound, UnsupportedTableFeature
-from converters.iceberg.avro_container import blocks, open_avro
-from converters.iceberg.avro_reader import UndecodableRowsError, decode_rows
 from converters.iceberg.avro_schema import flatten
 from converters.iceberg.locate import file_location
 from converters.iceberg.metadata import SnapshotJson

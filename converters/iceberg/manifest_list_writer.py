@@ -6,7 +6,7 @@ import io
 
 import msgspec
 
-from converters.iceberg.avro_writer import ROWS_PER_BLOCK, ContainerWriter, avro_bytes, varint
+from converters.avro.writer import ROWS_PER_BLOCK, ContainerWriter, avro_bytes, varint
 from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING
 from converters.iceberg.manifest_schema import manifest_list_schema
 from converters.iceberg.manifest_writer import WrittenManifest

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.iceberg.avro_columns import VALUE, BoolArray, add_tag, chosen_rows, numbers_of, presence
-from converters.iceberg.avro_writer import EMPTY, Cells, RowJoiner, varint, varints
+from converters.avro.columns import VALUE, BoolArray, add_tag, chosen_rows, numbers_of, presence
+from converters.avro.writer import EMPTY, Cells, RowJoiner, varint, varints
 from converters.iceberg.bounds_encoding import cut, encode_values
 from converters.iceberg.entry_layout import LeafLayout, statistic
 from converters.model.types import Type

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.avro.container import AvroFile, blocks, open_avro
+from converters.avro.reader import FlatSchema, UndecodableRowsError, decode_rows
 from converters.errors import CorruptTable, ObjectNotFound
-from converters.iceberg.avro_container import AvroFile, blocks, open_avro
-from converters.iceberg.avro_reader import UndecodableRowsError, decode_rows
-from converters.iceberg.avro_schema import FlatSchema, flatten
+from converters.iceberg.avro_schema import flatten
 from converters.iceberg.manifest_list_reader import ManifestFile
 from converters.storage.base import Storage
 from converters.storage.location import split

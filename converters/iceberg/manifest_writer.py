@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.avro.writer import ContainerWriter
 from converters.errors import StorageError
-from converters.iceberg.avro_writer import ContainerWriter
 from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING, EntryLayout, Origins, Status, partition_column
 from converters.iceberg.manifest_entries import encode_entries
 from converters.iceberg.manifest_schema import manifest_schema

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.iceberg.avro_writer import Cells
+from converters.avro.writer import Cells
 from converters.iceberg.bounds_encoding import encode_values
 from converters.model.types import Type
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.avro.container import blocks, open_avro
+from converters.avro.reader import UndecodableRowsError, decode_rows
 from converters.errors import CorruptTable, ObjectNotFound
-from converters.iceberg.avro_container import blocks, open_avro
-from converters.iceberg.avro_reader import UndecodableRowsError, decode_rows
 from converters.iceberg.avro_schema import flatten
 from converters.iceberg.entry_layout import Origins
 from converters.iceberg.manifest_list_reader import DATA, ManifestFile, read_manifest_list

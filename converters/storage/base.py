@@ -71,6 +71,13 @@ class Storage(Protocol):
         """The objects directly in a directory, ordered by name; nothing where there is no directory."""
         ...
 
+    def directories(self, directory: str) -> Iterator[str]:
+        """The locations of the directories directly in a directory, ordered by name; nothing where there are none.
+
+        On object storage a directory is there as long as there is an object below it; a local one may be empty.
+        """
+        ...
+
     def put_if_absent(self, path: str, data: Data) -> None:
         """Create an object, whole or not at all.
 

@@ -69,6 +69,13 @@ class FaultyStorage:
         self._after()
         return iter(result)
 
+    def directories(self, directory: str) -> Iterator[str]:
+        """``Storage.directories``, or the fault."""
+        self._before()
+        result = tuple(self._inner.directories(directory))
+        self._after()
+        return iter(result)
+
     def put_if_absent(self, path: str, data: Data) -> None:
         """``Storage.put_if_absent``, or the fault."""
         self._before()

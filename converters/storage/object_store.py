@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ from converters.storage.location import split
 from converters.storage.roots import Roots
 
 if TYPE_CHECKING:
-    from obstore import ReadableFile
+    from obstore import ListResult, ReadableFile
+    from obstore import ObjectMeta as ObstoreMeta
     from obstore.store import ObjectStore
     from typing_extensions import Buffer
 
@@ -93,16 +94,24 @@ class ObjectStorage:
 
     def list(self, directory: str) -> Iterator[ObjectMeta]:
         """The objects directly in a directory, ordered by name; see ``Storage.list``."""
-        store, key = self._resolve(directory)
         base = directory.rstrip("/")
-        try:
-            with _translated(directory):
-                found = obstore.list_with_delimiter(store, key.rstrip("/") + "/")["objects"]
-        except ObjectNotFound:
-            return
-        for meta in sorted(found, key=lambda each: each["path"]):
+        for meta in sorted(self._listed(directory)["objects"], key=lambda each: each["path"]):
             name = meta["path"].rpartition("/")[2]
             yield ObjectMeta(f"{base}/{name}", meta["size"], _millis(meta["last_modified"].timestamp()))
+
+    def directories(self, directory: str) -> Iterator[str]:
+        """The locations of the directories directly in a directory; see ``Storage.directories``."""
+        base = directory.rstrip("/")
+        for prefix in sorted(self._listed(directory)["common_prefixes"]):
+            yield f"{base}/{prefix.rstrip('/').rpartition('/')[2]}"
+
+    def _listed(self, directory: str) -> ListResult[Sequence[ObstoreMeta]]:
+        store, key = self._resolve(directory)
+        try:
+            with _translated(directory):
+                return obstore.list_with_delimiter(store, key.rstrip("/") + "/")
+        except ObjectNotFound:
+            return {"common_prefixes": [], "objects": []}
 
     def put_if_absent(self, path: str, data: Data) -> None:
         """Create an object, whole or not at all; see ``Storage.put_if_absent``."""

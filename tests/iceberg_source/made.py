@@ -11,7 +11,7 @@ from typing import Any
 import fastavro
 import zstandard
 
-from converters.iceberg.avro_container import blocks, open_avro, zigzag
+from converters.avro.container import blocks, open_avro, zigzag
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
 from converters.model.snapshot import Snapshot
 from converters.storage.object_store import ObjectStorage

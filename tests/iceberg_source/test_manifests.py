@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from converters.avro import container as avro_container
+from converters.avro.container import open_avro, zigzag
 from converters.errors import CorruptTable, LimitExceeded, TablecastError, UnsupportedTableFeature
-from converters.iceberg import avro_container
-from converters.iceberg.avro_container import open_avro, zigzag
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
 from converters.storage.object_store import ObjectStorage
 from tests.iceberg_source.made import (

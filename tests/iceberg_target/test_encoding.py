@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pyiceberg import conversions
 from pyiceberg import types as ice
 
-from converters.iceberg.avro_writer import ContainerWriter, RowJoiner, binary_from_matrix, varint, varints
+from converters.avro.writer import ContainerWriter, RowJoiner, binary_from_matrix, varint, varints
 from converters.iceberg.bounds_encoding import LONGEST_BINARY, LONGEST_STRING, cut, encode_values
 from converters.model import PRIMITIVE_KINDS, DecimalType, FixedType, PrimitiveType, Type, arrow_type
 

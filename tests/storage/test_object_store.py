@@ -85,6 +85,10 @@ def test_a_listing_is_one_directory_in_order(place: tuple[Storage, str]) -> None
         storage.put(f"{base}/{name}", b"")
     assert [each.path.rpartition("/")[2] for each in storage.list(base)] == ["10", "9", "a", "b"]
     assert list(storage.list(f"{base}/nothing")) == []
+    for name in ("d e/f", "a%20b/c", "c/g/h"):
+        storage.put(f"{base}/{name}", b"")
+    assert list(storage.directories(base)) == [f"{base}/{name}" for name in ("a%20b", "c", "d e")]
+    assert list(storage.directories(f"{base}/nothing")) == []
 
 
 @pytest.mark.parametrize(

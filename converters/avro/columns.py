@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.iceberg.avro_writer import ByteArray, RowJoiner, binary_from_lengths, varint, varints
+from converters.avro.writer import ByteArray, RowJoiner, binary_from_lengths, varint, varints
 
 __all__ = ["NULL", "VALUE", "BoolArray", "add_tag", "add_text", "chosen_rows", "numbers_of", "presence"]
 

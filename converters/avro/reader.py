@@ -4,16 +4,46 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 
-from converters.iceberg.avro_container import zigzag
-from converters.iceberg.avro_schema import FlatSchema
+from converters.avro.container import zigzag
 
-__all__ = ["UndecodableRowsError", "decode_rows"]
+__all__ = ["FlatColumn", "FlatSchema", "UndecodableRowsError", "decode_rows"]
 
 _SYNC = b"tablecast-blocks"
 _GUARD = "tablecast:end-of-rows"
+
+
+class FlatColumn(msgspec.Struct, frozen=True):
+    """A column of the flat schema.
+
+    Attributes:
+        name: Its name there; unique.
+        label: The name that the file gives it.
+        type: The Avro type, without null.
+        logical_type: Its annotation, if any.
+        blank: How the schema's zero, or null, is written.
+    """
+
+    name: str
+    label: str
+    type: Any
+    logical_type: str | None
+    blank: bytes
+
+
+class FlatSchema(msgspec.Struct, frozen=True):
+    """The columns in order, and the flat schema as JSON text."""
+
+    columns: tuple[FlatColumn, ...]
+    text: bytes
+
+    def column(self, name: str) -> FlatColumn | None:
+        """The column of this name, if the file has it."""
+        return next((column for column in self.columns if column.name == name), None)
 
 
 class UndecodableRowsError(ValueError):
