@@ -32,6 +32,7 @@ __all__ = [
     "parse_options",
     "source_class",
     "source_names",
+    "source_prefix",
     "target_class",
     "target_names",
     "target_prefix",
@@ -68,6 +69,19 @@ class Source(Protocol):
             SourceTableNotFound: No table is there.
             CorruptTable: Its metadata cannot be read.
         """
+        ...
+
+    def data_location(self) -> str:
+        """The directory that the data files lie under, canonical; ``location()`` where the format has no other.
+
+        Raises:
+            SourceTableNotFound: No table is there.
+            CorruptTable: Its metadata cannot be read.
+        """
+        ...
+
+    def notes(self) -> list[str]:
+        """What a person should know of how the options make the table be read (part of it left out, for example)."""
         ...
 
     def snapshot(self) -> Snapshot:
@@ -131,10 +145,15 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(Protocol):
-    """Writes one table's metadata.  ``options_type`` as for ``Source``."""
+    """Writes one table's metadata.  ``options_type`` as for ``Source``.
+
+    ``lies_with_data`` says that the metadata has to be in the directory that the data files lie under, because the
+    format can only name files below it.
+    """
 
     format_name: ClassVar[str]
     options_type: ClassVar[type[msgspec.Struct]]
+    lies_with_data: ClassVar[bool]
 
     @classmethod
     def open(cls, storage: Storage, location: str, options: Any) -> Self:
@@ -243,6 +262,11 @@ def _load(group: str, name: str, verb: str) -> object:
         msg = f"The format '{name[:64]}' is unknown."
         raise UnknownFormat(msg, hint=f"Formats that can be {verb}: {known}.")
     return entry.load()
+
+
+def source_prefix(plugin: type[Source]) -> str:
+    """What the keys of a source's options start with."""
+    return f"{plugin.format_name.lower()}.source."
 
 
 def target_prefix(plugin: type[Target]) -> str:

@@ -69,6 +69,14 @@ class DeltaSource:
         """The directory of the table; see ``Source.location``."""
         return self._location
 
+    def data_location(self) -> str:
+        """The directory of the table; see ``Source.data_location``."""
+        return self._location
+
+    def notes(self) -> list[str]:
+        """Nothing; see ``Source.notes``."""
+        return []
+
     def snapshot(self) -> Snapshot:
         """The table's newest version, or the one that the options name; see ``Source.snapshot``.
 

@@ -38,6 +38,7 @@ class DeltaTarget:
 
     format_name: ClassVar[str] = "DELTA"
     options_type: ClassVar[type[msgspec.Struct]] = DeltaTargetOptions
+    lies_with_data: ClassVar[bool] = False
 
     def __init__(self, storage: Storage, location: str, options: DeltaTargetOptions) -> None:
         """Name the table; nothing is read yet."""

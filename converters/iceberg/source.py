@@ -23,7 +23,7 @@ from converters.model.data_file import data_file_schema, rows_per_batch
 from converters.model.partition import PartitionSpec
 from converters.model.snapshot import FieldIds, Snapshot, Table
 from converters.storage.base import Storage
-from converters.storage.location import canonical_all
+from converters.storage.location import canonical, canonical_all, join
 
 __all__ = ["IcebergSource", "IcebergSourceOptions"]
 
@@ -51,6 +51,10 @@ class IcebergSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_u
         if self.ref is not None and self.snapshot_id is not None:
             msg = "give either ref or snapshot-id, not both"
             raise ValueError(msg)
+
+
+_DATA_PATHS = ("write.data.path", "write.folder-storage.path", "write.object-storage.path")
+"""Table properties that say where data files go, the first one first (Iceberg, ``LocationProviders``)."""
 
 
 class _View(msgspec.Struct, frozen=True):
@@ -88,6 +92,20 @@ class IcebergSource:
     def location(self) -> str:
         """The directory of the table; see ``Source.location``."""
         return table_directory(self._storage, self._location)
+
+    def data_location(self) -> str:
+        """Where the table's properties, or else Iceberg's default, put data files; see ``Source.data_location``."""
+        loaded = self._read().loaded
+        for key in _DATA_PATHS:
+            if key in loaded.metadata.properties:
+                return canonical(loaded.metadata.properties[key])
+        default = join(loaded.location, "data")
+        used = any(self._storage.list(default)) or any(self._storage.directories(default))
+        return default if used else loaded.location
+
+    def notes(self) -> list[str]:
+        """Nothing; see ``Source.notes``."""
+        return []
 
     def snapshot(self) -> Snapshot:
         """Read the state of the main branch, or of what the options ask for; see ``Source.snapshot``."""

@@ -57,6 +57,7 @@ class IcebergTarget:
 
     format_name: ClassVar[str] = "ICEBERG"
     options_type: ClassVar[type[msgspec.Struct]] = IcebergTargetOptions
+    lies_with_data: ClassVar[bool] = False
 
     def __init__(self, storage: Storage, location: str, options: IcebergTargetOptions) -> None:
         self._storage = storage

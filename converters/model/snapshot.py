@@ -81,9 +81,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         committed_at: When this version was committed, milliseconds since the epoch.
         table: The table as of this version.
         file_count: Live data files, where the format says so without reading them all; else None.
+        pending_instants: When those commits began that are still running and may become visible although they are
+            older than this version (Hudi), milliseconds since the epoch, ascending.
     """
 
     version: str
     committed_at: int
     table: Table
     file_count: int | None = None
+    pending_instants: tuple[int, ...] = ()

@@ -28,6 +28,7 @@ from converters.formats import (
     parse_options,
     source_class,
     source_names,
+    source_prefix,
     target_class,
     target_names,
     target_prefix,
@@ -108,7 +109,7 @@ def convert(
     wanted = _wanted(targets, opened.format_name)
     sync_options = parse_options(SyncOptions, given, "sync.")
     base_path = canonical(target_path, relative_to_cwd=True) if target_path else None
-    _check_option_keys(given, opened.format_name, wanted)
+    _check_option_keys(given, type(opened), wanted)
     run = _Run(opened, storage, given, sync_options, base_path, table_name, on_progress)
     summary, reports = run.all(wanted)
     return ConversionReport(source=summary, targets=reports, seconds=time.monotonic() - started)
@@ -140,8 +141,7 @@ def open_source(
     if source_format is None:
         source_format = _detect(location, {name.upper() for name in targets}, storage)
     plugin = source_class(source_format)
-    prefix = f"{plugin.format_name.lower()}.source."
-    return plugin.open(storage, location, parse_options(plugin.options_type, options, prefix))
+    return plugin.open(storage, location, parse_options(plugin.options_type, options, source_prefix(plugin)))
 
 
 def _detect(location: str, targets: Collection[str], storage: Storage) -> str:
@@ -180,8 +180,8 @@ def _wanted(targets: Sequence[str], source_format: str) -> list[type[Target]]:
     return list(wanted.values())
 
 
-def _check_option_keys(given: Mapping[str, str], source_format: str, targets: Sequence[type[Target]]) -> None:
-    prefixes = ["sync.", f"{source_format.lower()}.source."]
+def _check_option_keys(given: Mapping[str, str], source: type[Source], targets: Sequence[type[Target]]) -> None:
+    prefixes = ["sync.", source_prefix(source)]
     prefixes += [target_prefix(target) for target in targets]
     for key in given:
         if not key.startswith(tuple(prefixes)):
@@ -211,15 +211,19 @@ class _Run:
         self._on_progress = on_progress
 
     def all(self, wanted: Sequence[type[Target]]) -> tuple[SourceSummary, tuple[TargetReport, ...]]:
-        location = self._target_path or self._source.location()
+        locations = [self._location_for(plugin) for plugin in wanted]
         # All before anything is written: a mistake in one target's options must not leave the others converted.
-        targets = [open_target(plugin, self._storage, location, self._options) for plugin in wanted]
+        targets = [
+            open_target(plugin, self._storage, location, self._options)
+            for plugin, location in zip(wanted, locations, strict=True)
+        ]
         # The targets first, the source second: were it the other way round, a sync that read an old source could
         # overwrite one that started later and committed sooner.
         bases = [_current(target) for target in targets]
         snapshot = self._snapshot()
         reports = tuple(
-            self._one(target, location, base, snapshot) for target, base in zip(targets, bases, strict=True)
+            self._one(target, location, base, snapshot)
+            for target, location, base in zip(targets, locations, bases, strict=True)
         )
         summary = SourceSummary(
             format=snapshot.table.format,
@@ -229,6 +233,11 @@ class _Run:
             name=snapshot.table.name,
         )
         return summary, reports
+
+    def _location_for(self, plugin: type[Target]) -> str:
+        if self._target_path is not None:
+            return self._target_path
+        return self._source.data_location() if plugin.lies_with_data else self._source.location()
 
     def _snapshot(self) -> Snapshot:
         snapshot = self._source.snapshot()
@@ -263,7 +272,7 @@ class _Run:
         return self._attempt(target, location, base, snapshot)
 
     def _attempt(self, target: Target, location: str, base: TargetTable | None, snapshot: Snapshot) -> TargetReport:
-        notes = tuple(target.check(snapshot))
+        notes = (*self._source.notes(), *target.check(snapshot))
         state = self._state(snapshot, target)
         if base is not None:
             if _is_up_to_date(base, state):
@@ -296,20 +305,21 @@ class _Run:
         )
 
     def _state(self, snapshot: Snapshot, target: Target) -> SyncState:
-        prefix = target_prefix(type(target))
+        prefixes = (source_prefix(type(self._source)), target_prefix(type(target)))
         carried = {
             "schema": snapshot.table.schema,
             "specs": snapshot.table.specs,
             "default-spec": snapshot.table.default_spec_id,
             "name": snapshot.table.name,
             "description": snapshot.table.description,
-            "options": {key: value for key, value in sorted(self._options.items()) if key.startswith(prefix)},
+            "options": {key: value for key, value in sorted(self._options.items()) if key.startswith(prefixes)},
         }
         digest = hashlib.sha256(msgspec.json.encode(carried, order="sorted")).hexdigest()
         return SyncState(
             last_instant=snapshot.committed_at,
             source_format=snapshot.table.format,
             source_version=snapshot.version,
+            pending_instants=snapshot.pending_instants,
             mark=SourceMark(table_id=snapshot.table.id, fingerprint=digest[:32]),
         )
 
@@ -346,5 +356,7 @@ def _is_up_to_date(base: TargetTable, state: SyncState) -> bool:
     if base.state is None or base.changed is not None:
         return False
     same = (base.state.source_format, base.state.source_version) == (state.source_format, state.source_version)
+    # A commit that was running then may have ended since without becoming the newest.
+    same = same and base.state.pending_instants == state.pending_instants
     # A state that XTable wrote has no mark: its version is all there is to compare.
     return same and base.state.mark in {None, state.mark}

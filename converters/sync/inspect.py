@@ -75,7 +75,7 @@ def inspect(
     counts, unreadable = _count(source, snapshot, storage)
     table = snapshot.table
     convertible = tuple(
-        _convertible(name, snapshot, storage, options or {}, unreadable)
+        _convertible(name, source, snapshot, storage, options or {}, unreadable)
         for name in target_names()
         if name != table.format
     )
@@ -120,13 +120,19 @@ def _count(
 
 
 def _convertible(
-    name: str, snapshot: Snapshot, storage: Storage, options: Mapping[str, str], unreadable: TablecastError | None
+    name: str,
+    source: Source,
+    snapshot: Snapshot,
+    storage: Storage,
+    options: Mapping[str, str],
+    unreadable: TablecastError | None,
 ) -> Convertible:
     try:
         if unreadable is not None:
             raise unreadable
         plugin = target_class(name)
-        notes = open_target(plugin, storage, snapshot.table.location, options).check(snapshot)
+        location = source.data_location() if plugin.lies_with_data else snapshot.table.location
+        notes = [*source.notes(), *open_target(plugin, storage, location, options).check(snapshot)]
     except TablecastError as error:
         return Convertible(
             format=name,
