@@ -1,6 +1,6 @@
 """Measures the product beside a baseline, in one run, and prints the tables of ``bench/RESULTS.md``.
 
-``python bench/run.py [--sizes 10000,100000,1000000] [--only convert,service,start]``
+``python bench/run.py [--sizes 10000,100000,1000000] [--only convert,hudi,service,start]``
 
 Every figure is a whole process, the best of five runs (of two at a million files): CPU seconds and peak memory.  The
 baselines only read: what delta-rs needs to open the same Delta table and list its files with statistics, and what
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from measure import Cost, run
 from service import measure_service
-from tables import write_delta_table
+from tables import append_to_delta_table, write_delta_table
 
 _BIN = Path(sys.executable).parent
 _DELTA_RS = "import sys, deltalake; print(deltalake.DeltaTable(sys.argv[1]).get_add_actions(flatten=True).num_rows)"
@@ -71,6 +71,39 @@ def _convert(sizes: list[int], work: Path) -> None:
         shutil.rmtree(table)
 
 
+def _hudi(sizes: list[int], work: Path) -> None:
+    print("\n| case | files | Tablecast | a baseline that only reads |")
+    print("|---|---|---|---|")
+    convert = [str(_BIN / "tablecast"), "convert"]
+    for files in sizes:
+        table = work / f"hudi-{files}"
+        write_delta_table(table, files)
+        to_hudi = [*convert, str(table), "--to", "hudi", "--from", "delta"]
+        plain = [*to_hudi, "--option", "hudi.target.column-stats=false"]
+        baseline = _best([sys.executable, "-c", _DELTA_RS, str(table)], files)
+        cost = _best(plain, files, table / ".hoodie")
+        print(
+            f"| Delta -> Hudi, full, without column statistics | {files:,} | {cost} | delta-rs {baseline} |", flush=True
+        )
+        _print_largest_commit(table)
+        cost = _best(to_hudi, files, table / ".hoodie")
+        print(f"| Delta -> Hudi, full, with them | {files:,} | {cost} | |", flush=True)
+        print(f"| Delta -> Hudi, no change | {files:,} | {_best(to_hudi, files)} | |", flush=True)
+        append_to_delta_table(table, 15, present=files)
+        print(f"| Delta -> Hudi, 15 files added | {files:,} | {run(to_hudi)} | |", flush=True)
+        shutil.rmtree(table / "_delta_log")
+        for target, folder in (("iceberg", "metadata"), ("delta", "_delta_log")):
+            command = [*convert, str(table), "--to", target, "--from", "hudi"]
+            cost = _best(command, files, table / folder)
+            print(f"| Hudi -> {target.title()}, full | {files:,} | {cost} | |", flush=True)
+        shutil.rmtree(table)
+
+
+def _print_largest_commit(table: Path) -> None:
+    largest = max(path.stat().st_size for path in (table / ".hoodie").glob("*.replacecommit"))
+    print(f"| … largest commit file | | {largest / 2**20:,.0f} MB | |", flush=True)
+
+
 def _start(_: list[int], __: Path) -> None:
     costs = [run([str(_BIN / "tablecast"), "--help"]) for _ in range(10)]
     wall = statistics.median(cost.wall for cost in costs)
@@ -83,7 +116,12 @@ def _service(_: list[int], work: Path) -> None:
     print(measure_service(work))
 
 
-_PARTS: dict[str, Callable[[list[int], Path], None]] = {"convert": _convert, "start": _start, "service": _service}
+_PARTS: dict[str, Callable[[list[int], Path], None]] = {
+    "convert": _convert,
+    "hudi": _hudi,
+    "start": _start,
+    "service": _service,
+}
 
 
 def main() -> None:

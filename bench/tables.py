@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["write_delta_table"]
+__all__ = ["append_to_delta_table", "write_delta_table"]
 
 ROWS_PER_FILE = 1000
 PARTITIONS = 100
@@ -86,11 +86,20 @@ def write_delta_table(directory: Path, files: int) -> None:
     (log / "_last_checkpoint").write_text(json.dumps({"version": CHECKPOINT_VERSION, "size": in_checkpoint + 2}))
     for number in range(TAIL_COMMITS + 1):
         first = in_checkpoint + (number - 1) * TAIL_FILES
-        adds = [_add(index) for index in range(first, first + TAIL_FILES)] if number else []
-        time = _commit_time(CHECKPOINT_VERSION + number)
-        lines = [{"commitInfo": {"timestamp": time, "operation": "WRITE"}}, *({"add": add} for add in adds)]
-        path = log / f"{CHECKPOINT_VERSION + number:020d}.json"
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        _write_commit(log, CHECKPOINT_VERSION + number, range(first, first + TAIL_FILES) if number else range(0))
+
+
+def append_to_delta_table(directory: Path, files: int, *, present: int) -> None:
+    """Add files to a table that ``write_delta_table`` made with ``present`` files, in one commit."""
+    log = directory / "_delta_log"
+    newest = max(int(path.stem) for path in log.glob("*.json"))
+    _write_commit(log, newest + 1, range(present, present + files))
+
+
+def _write_commit(log: Path, version: int, added: range) -> None:
+    lines: list[dict[str, object]] = [{"commitInfo": {"timestamp": _commit_time(version), "operation": "WRITE"}}]
+    lines += [{"add": _add(index)} for index in added]
+    (log / f"{version:020d}.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _checkpoint_parts(files: int) -> Iterator[pa.Table]:
