@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,23 @@ from converters.model import (
 )
 from converters.storage import ObjectStorage, Storage
 from converters.sync.state import SourceMark, SyncState
+from tests.readers.tables import static_table
 
-__all__ = ["Source", "by_column", "fields", "state_of", "sync", "target_metadata", "typed_rows", "typed_schema"]
+__all__ = [
+    "Source",
+    "by_column",
+    "edit_metadata",
+    "fields",
+    "files_under",
+    "live_entries",
+    "some_rows",
+    "state_of",
+    "sync",
+    "target_metadata",
+    "target_of",
+    "typed_rows",
+    "typed_schema",
+]
 
 P = PRIMITIVE_KINDS
 
@@ -262,3 +278,46 @@ def typed_rows(numbers: Sequence[int]) -> pa.Table:
         "tags": pa.list_(pa.string()),
     }
     return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
+
+
+def some_rows(start: int, count: int = 4) -> pa.Table:
+    """Rows of the table that most tests convert."""
+    numbers = range(start, start + count)
+    return pa.table({"id": pa.array(numbers, pa.int64()), "p": pa.array([f"p{start % 3}"] * count)})
+
+
+def target_of(source: Source, **options: Any) -> IcebergTarget:
+    """The target beside the source's files."""
+    return IcebergTarget.open(ObjectStorage(), f"file://{source.directory}", IcebergTargetOptions(**options))
+
+
+def files_under(source: Source) -> set[str]:
+    """Names of the target's metadata files."""
+    return {path.name for path in (source.directory / "metadata").iterdir()}
+
+
+def edit_metadata(source: Source, change: Callable[[dict[str, Any]], None]) -> None:
+    """Commit as somebody else would."""
+    metadata = source.directory / "metadata"
+    newest = max(metadata.glob("v*.metadata.json"), key=lambda path: int(path.name[1:].split(".")[0]))
+    number = int(newest.name[1:].split(".")[0])
+    content = json.loads(newest.read_text())
+    change(content)
+    (metadata / f"v{number + 1}.metadata.json").write_text(json.dumps(content))
+
+
+def live_entries(source: Source) -> list[dict[str, Any]]:
+    """All entries of the current snapshot, deleted ones too."""
+    table = static_table(source.directory)
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    return [
+        {
+            "status": int(entry.status),
+            "snapshot": entry.snapshot_id,
+            "sequence": entry.sequence_number,
+            "name": entry.data_file.file_path.rpartition("/")[2],
+        }
+        for manifest in snapshot.manifests(table.io)
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False)
+    ]
