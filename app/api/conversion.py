@@ -22,6 +22,8 @@ from app.settings import Settings
 
 __all__ = ["ConversionController"]
 
+_XTABLE_PARTITION_SPEC = "partition-spec"
+
 _ERRORS = {
     status: ResponseSpec(ErrorModel, description=description, generate_examples=False)
     for status, description in {
@@ -77,9 +79,17 @@ def _task(data: ConvertTableRequest, settings: Settings) -> Task:
         targets=tuple(data.target_formats),
         table_name=data.source_table_name,
         target_path=data.source_data_path,
-        options=data.configurations or {},
+        options=_options(data),
         roots=settings.allowed_roots,
     )
+
+
+def _options(data: ConvertTableRequest) -> dict[str, str]:
+    """The caller's options; XTable's one key is the partition spec of a Hudi source."""
+    options = dict(data.configurations or {})
+    if data.source_format.strip().upper() == "HUDI" and _XTABLE_PARTITION_SPEC in options:
+        options["hudi.source.partition-spec"] = options.pop(_XTABLE_PARTITION_SPEC)
+    return options
 
 
 async def _run_while_connected(pool: Pool, task: Task, request: ConversionRequest) -> Outcome:

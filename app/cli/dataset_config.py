@@ -28,6 +28,12 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     partition_spec: str | None = None
     namespace: str | None = None
 
+    def options(self, source_format: str) -> dict[str, str]:
+        """What the members mean as options of a conversion."""
+        if self.partition_spec is None or source_format.upper() != "HUDI":
+            return {}
+        return {"hudi.source.partition-spec": self.partition_spec}
+
     def notes(self, source_format: str) -> list[str]:
         """Which of the members have no effect here, and why."""
         notes: list[str] = []

@@ -56,6 +56,7 @@ def sync(context: click.Context, config: Path, output: str) -> None:
                     settings.target_formats,
                     source_format=settings.source_format,
                     table_name=dataset.table_name,
+                    options=dataset.options(settings.source_format),
                     on_progress=on_progress,
                 )
         except converters.TablecastError as error:

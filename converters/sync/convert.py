@@ -87,7 +87,8 @@ def convert(
         targets: Names of the formats wanted, in any case; the source's own is left out.
         source_format: The source's format; detected when None.
         table_name: Name for the targets; by default the source's own, else its directory's.
-        target_path: Directory under which the targets' metadata goes; by default the source table's directory.
+        target_path: Directory under which the targets' metadata goes; by default the source table's directory, and
+            for a format that can name only files below its own (Hudi) the directory of the source's data files.
         options: See ``docs/options.md``: ``sync.*``, ``<format>.source.*``, ``<format>.target.*``.
         storage: Where everything is read and written; by default all the process can reach.
         on_progress: Called now and then while files are handled.
@@ -235,9 +236,10 @@ class _Run:
         return summary, reports
 
     def _location_for(self, plugin: type[Target]) -> str:
-        if self._target_path is not None:
+        default = self._source.location()
+        if self._target_path is not None and self._target_path != default:
             return self._target_path
-        return self._source.data_location() if plugin.lies_with_data else self._source.location()
+        return self._source.data_location() if plugin.lies_with_data else default
 
     def _snapshot(self) -> Snapshot:
         snapshot = self._source.snapshot()
