@@ -18,8 +18,8 @@ from tests.readers.tables import (
     duckdb_scan,
     read,
     spark_frame,
-    spark_rows,
 )
+from tests.sparks.session import rows as spark_rows
 
 SPARK_FILTERS = 12
 SHOWN = 3

@@ -1,4 +1,4 @@
-"""Read a table with an engine that is not ours: Spark, DuckDB, pyiceberg, delta-rs or polars."""
+"""Read a table with an engine that is not ours: Spark, DuckDB, pyiceberg, delta-rs, polars or hudi-rs."""
 
 import functools
 import importlib
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,16 +17,19 @@ import pyarrow.fs as pafs
 from deltalake import DeltaTable, QueryBuilder
 from pyiceberg.table import StaticTable
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import to_arrow_schema
 
-from tests.readers import spark
+from tests.readers import hudi, spark
 from tests.readers.predicates import Predicate
+from tests.sparks.session import rows as spark_rows
 
-Format = Literal["delta", "iceberg"]
-Reader = Literal["spark", "duckdb", "pyiceberg", "deltalake", "polars"]
+Format = Literal["delta", "iceberg", "hudi"]
+Reader = Literal[
+    "spark", "duckdb", "pyiceberg", "deltalake", "polars", "spark-hudi-1.0.2", "spark-hudi-0.15.0", "hudi-rs"
+]
 READERS: Mapping[Format, tuple[Reader, ...]] = {
     "delta": ("spark", "duckdb", "deltalake", "polars"),
     "iceberg": ("spark", "duckdb", "pyiceberg", "polars"),
+    "hudi": ("spark", "spark-hudi-1.0.2", "spark-hudi-0.15.0", "hudi-rs"),
 }
 os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")  # else polars warns that it falls back to it
 EXTENSIONS = ("avro", "httpfs", "iceberg", "delta")
@@ -68,11 +71,11 @@ def read(
     """Return the rows of a table.
 
     Args:
-        table_format: ``delta`` or ``iceberg``.
+        table_format: ``delta``, ``iceberg`` or ``hudi``; Hudi's own columns are left out.
         location: The table's directory, an Iceberg ``*.metadata.json``, or the same on S3 (not with Spark).
-        reader: Who reads.
-        version: Delta: a version. Iceberg: a snapshot id, or the name of a branch or tag.
-        where: A filter, handed to the reader so that it may skip files.
+        reader: Who reads.  ``spark`` reads Hudi with 1.2.0.
+        version: Delta: a version. Iceberg: a snapshot id, or the name of a branch or tag. Hudi: an instant.
+        where: A filter, handed to the reader so that it may skip files (hudi-rs is handed none).
         store: The server of an ``s3://`` location.
     """
     return _READ[reader](table_format, str(location), version, where, store)
@@ -138,6 +141,8 @@ def spark_frame(table_format: Format, location: str | Path, version: int | str |
     """Open a table with Spark."""
     location = str(location)
     options = {}
+    if table_format == "hudi":
+        return spark.load("hudi", location, **hudi.options("spark", version))
     if table_format == "delta":
         if version is not None:
             options["versionAsOf"] = str(version)
@@ -166,10 +171,40 @@ def _spark(
     return spark_rows(frame)
 
 
-def spark_rows(frame: DataFrame) -> pa.Table:
-    """Collect what a Spark frame holds."""
-    batches = frame._collect_as_arrow()
-    return pa.Table.from_batches(batches) if batches else to_arrow_schema(frame.schema).empty_table()
+def spark_query(
+    reader: Reader, table_format: Format, location: str | Path, query: str, version: int | str | None = None
+) -> pa.Table:
+    """Return the rows of a query over a table, which is ``t`` in it, by a reader that has a Spark session."""
+    if table_format == "hudi":
+        return hudi.query(reader, location, query, version=version).rows
+    spark_frame(table_format, location, version).createOrReplaceTempView("t")
+    return spark_rows(spark.session().sql(query))
+
+
+def _spark_hudi(
+    reader: Reader,
+    table_format: Format,
+    location: str,
+    version: int | str | None,
+    where: Predicate | None,
+    store: ObjectStore | None,
+) -> pa.Table:
+    if table_format != "hudi" or store is not None:
+        raise ValueError(f"{reader} reads Hudi from disk")
+    query = "SELECT * FROM t" + (f" WHERE {where.sql('spark')}" if where is not None else "")
+    return spark_query(reader, table_format, location, query, version)
+
+
+def _hudi_rs(
+    table_format: Format,
+    location: str,
+    version: int | str | None,
+    where: Predicate | None,
+    store: ObjectStore | None,
+) -> pa.Table:
+    if table_format != "hudi" or store is not None or where is not None:
+        raise ValueError("hudi-rs reads Hudi from disk, and all of it")
+    return hudi.read_with_rust(location, version)
 
 
 # DuckDB
@@ -308,4 +343,14 @@ def _polars(
     return frame.collect().to_arrow()
 
 
-_READ = {"spark": _spark, "duckdb": _duck, "pyiceberg": _pyiceberg, "deltalake": _deltalake, "polars": _polars}
+_Read = Callable[[Format, str, int | str | None, Predicate | None, ObjectStore | None], pa.Table]
+_READ: Mapping[Reader, _Read] = {
+    "spark": _spark,
+    "duckdb": _duck,
+    "pyiceberg": _pyiceberg,
+    "deltalake": _deltalake,
+    "polars": _polars,
+    "spark-hudi-1.0.2": functools.partial(_spark_hudi, "spark-hudi-1.0.2"),
+    "spark-hudi-0.15.0": functools.partial(_spark_hudi, "spark-hudi-0.15.0"),
+    "hudi-rs": _hudi_rs,
+}
