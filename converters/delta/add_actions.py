@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.json_text import escaped, json_string
 from converters.delta.stats_json import Statistics, joined
+from converters.json_text import escaped, json_string
 
 __all__ = ["ADD_TYPE", "REMOVE_TYPE", "Adds", "Removes"]
 

@@ -10,7 +10,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.file_columns import stored_columns
 from converters.delta.partition_columns import (
     PartitionColumn,
     generated_columns,
@@ -18,12 +17,12 @@ from converters.delta.partition_columns import (
     identity_sources,
 )
 from converters.delta.schema import write_schema
-from converters.delta.staging import StagedFiles
 from converters.delta.target_schema import adapted, all_fields, illegal_name, stored_as
 from converters.errors import UnsupportedTableFeature
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.model.types import PRIMITIVE_KINDS
+from converters.staging import StagedFiles, stored_columns
 from converters.storage.base import Storage
 
 if TYPE_CHECKING:
@@ -144,7 +143,10 @@ class LayoutPlan:
         absent: Mapping[int, str] = {}
         if self._must_ask_files():
             found = stored_columns(
-                self._table.schema, _footers(storage, files.batches()), by_name=self._table.names_are_stable
+                self._table.schema,
+                _footers(storage, files.batches()),
+                by_name=self._table.names_are_stable,
+                target="Delta",
             )
             schema, absent = stored_as(schema, found.names), found.absent
         mapped = self._is_mapped(schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,15 +16,14 @@ from converters.delta.layout import Layout, LayoutPlan
 from converters.delta.log import LOG_DIRECTORY
 from converters.delta.log_paths import log_paths
 from converters.delta.partition_columns import texts_by_name
-from converters.delta.spool import Spool
-from converters.delta.staging import StagedFiles
 from converters.delta.stats_json import Statistics
 from converters.delta.table_actions import TableActions
 from converters.delta.target_base import Base
 from converters.delta.write_protocol import check_writable
-from converters.errors import CommitConflict, ObjectAlreadyExists, StorageError, TablecastError
+from converters.errors import CommitConflict, ObjectAlreadyExists, TablecastError
 from converters.formats import Commit
 from converters.model.snapshot import Snapshot
+from converters.staging import Spool, StagedFiles, no_room
 from converters.storage.base import Storage
 from converters.storage.location import join
 from converters.sync.state import SyncState
@@ -67,7 +66,7 @@ class Replacement:
             paths: list[pa.Array] = []
             for batch in files:
                 plan.look_at(batch)
-                with _no_room():
+                with no_room():
                     staged.add(batch)
                 paths.append(batch.column("path"))
             layout = plan.settle(self._storage, staged)
@@ -99,9 +98,9 @@ class _Writing:
             if self._checkpoint_is_due(staged.rows if everything else difference.files_added):
                 from converters.delta.checkpoint_writer import CheckpointWriter  # noqa: PLC0415 - slow to load
 
-                with _no_room():
+                with no_room():
                     checkpoint = opened.enter_context(CheckpointWriter(self._actions.version))
-            with _no_room():
+            with no_room():
                 self._write(staged, difference, text, checkpoint)
             self._commit(text)
             if checkpoint is not None:
@@ -202,12 +201,3 @@ def _only_changed(
         {name: texts.filter(rows) for name, texts in partition_values.items()},
         msgspec.structs.replace(matched, changed=rows.filter(rows), log_path=matched.log_path.filter(rows)),
     )
-
-
-@contextlib.contextmanager
-def _no_room() -> Generator[None]:
-    """Temporary files are ours; that they fail is the machine's state, not the table's."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"A temporary file could not be written: {error}.", hint="Free some space.") from error

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.json_text import escaped, json_string
+from converters.json_text import escaped, json_string
 from converters.model.data_file import stat
 from converters.model.schema import Schema
 from converters.model.types import DecimalType, Field, PrimitiveType, StructType, Type, is_nested

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from converters.delta.json_text import escaped, json_string
 from converters.delta.stats_json import Statistics, joined
+from converters.json_text import escaped, json_string
 from converters.model import (
     PRIMITIVE_KINDS,
     UNPARTITIONED,

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from converters.delta import replacement, spool, staging
+from converters.delta import replacement
 from converters.delta.schema import write_schema
 from converters.errors import CommitConflict, StorageError, UnsupportedTableFeature
 from converters.model import Field, Schema
 from converters.model.types import PRIMITIVE_KINDS
+from converters.staging import spool, staged_files
 from converters.storage import FaultyStorage, ObjectStorage
 from converters.sync.state import SOURCE_KEY, XTABLE_KEY, SyncState
 from tests.delta_target.made import Made, identity, schema_of
@@ -412,7 +413,7 @@ def test_a_state_without_a_mark_leaves_no_mark(made: Made) -> None:
 
 def test_many_files_spill_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is lost between memory and temporary files, and none of these stays."""
-    monkeypatch.setattr(staging, "_MOST_BYTES", 1)
+    monkeypatch.setattr(staged_files, "_MOST_BYTES", 1)
     monkeypatch.setattr(spool, "_IN_MEMORY", 1_000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()

@@ -1,8 +1,9 @@
 """Under which names and types live data files really hold a table's columns.
 
-Delta readers find columns by name: by the name in the schema or, under column mapping, by one physical name a column.
-(Mapping by id would suit Iceberg, but of the readers only Spark honours it; DuckDB and delta-rs go by the name.)  So
-where a table's history leaves open under which names its files have a column, the files are asked.
+Readers of Delta and Hudi tables find columns by name: by the name in the schema or, under Delta's column mapping, by
+one physical name a column.  (Mapping by id would suit Iceberg, but of Delta's readers only Spark honours it; DuckDB and
+delta-rs go by the name.)  So where a table's history leaves open under which names its files have a column, the files
+are asked.
 """
 
 from __future__ import annotations
@@ -45,19 +46,23 @@ class FileColumns(msgspec.Struct, frozen=True):
     absent: Mapping[int, str]
 
 
-def stored_columns(schema: Schema, footers: Iterator[tuple[str, Footer]], *, by_name: bool) -> FileColumns:
+def stored_columns(
+    schema: Schema, footers: Iterator[tuple[str, Footer]], *, by_name: bool, target: str, widens: bool = False
+) -> FileColumns:
     """Find a table's columns in its files.
 
     Args:
         schema: The table's.
         footers: Every live file's location and footer.
         by_name: Whether files without field ids can be read by name.
+        target: The format whose readers are meant, for messages: ``Delta``.
+        widens: Whether those readers read a column from files that hold it in a narrower type.
 
     Raises:
         UnsupportedTableFeature: Files hold a column under several names, or one column's name holds another column,
             or a column is stored in a narrower type than it has now, or a default stands for it.
     """
-    census = _Census(by_name=by_name)
+    census = _Census(by_name=by_name, target=target, widens=widens)
     seen: set[tuple[tuple[Path, Column], ...]] = set()
     for path, footer in footers:
         key = tuple(footer.columns.items())
@@ -71,10 +76,12 @@ def stored_columns(schema: Schema, footers: Iterator[tuple[str, Footer]], *, by_
 class _Census:
     """What was found in the files so far."""
 
-    def __init__(self, *, by_name: bool) -> None:
+    def __init__(self, *, by_name: bool, target: str, widens: bool) -> None:
         self.names: dict[int, str] = {}
         self.absent: dict[int, str] = {}
         self._by_name = by_name
+        self._target = target
+        self._widens = widens
         self._others: dict[int, dict[str, str]] = {}
 
     def take(self, schema: Schema, path: str, footer: Footer) -> None:
@@ -101,7 +108,7 @@ class _Census:
             if known != name:
                 raise UnsupportedTableFeature(
                     f"The column '{'.'.join(here)}' is called '{known}' in some data files and '{name}' in others, "
-                    f"such as '{file.path}': Delta readers find columns by one name.",
+                    f"such as '{file.path}': {self._target} readers find columns by one name.",
                     hint="Rewrite the files from before the rename.",
                 )
             others = [each for each in members if each != name and each.lower() == name.lower()]
@@ -118,7 +125,7 @@ class _Census:
         if field.initial_default is not None:
             raise UnsupportedTableFeature(
                 f"The column '{'.'.join(path)}' has an initial default, and the data file '{file.path}' lacks the "
-                "column: Delta readers would see null.",
+                f"column: {self._target} readers would see null.",
                 hint="Rewrite the files from before the column was added.",
             )
         self.absent.setdefault(field.id, file.path)
@@ -137,11 +144,11 @@ class _Census:
                 self._inside(value, (*path, "value"), (*inside, "value"), file)
             case _:
                 physical = file.physical_type(inside)
-                if _is_narrower(physical, type_):
+                if not self._widens and _is_narrower(physical, type_):
                     raise UnsupportedTableFeature(
                         f"The column '{'.'.join(path)}' is a {type_name(type_)} now, but the data file '{file.path}' "
-                        f"holds it in the narrower type that it had before ({physical}), which Spark's Delta cannot "
-                        "read.",
+                        f"holds it in the narrower type that it had before ({physical}), which {self._target} readers "
+                        "cannot read.",
                         hint="Rewrite the files from before the type was widened.",
                     )
 
@@ -172,8 +179,8 @@ class _Census:
 
     def _ambiguous(self, path: Path, name: str, file: str) -> UnsupportedTableFeature:
         return UnsupportedTableFeature(
-            f"The data file '{file}' holds another column under the name '{name}', by which Delta readers would look "
-            f"for the column '{'.'.join(path)}'.",
+            f"The data file '{file}' holds another column under the name '{name}', by which {self._target} readers "
+            f"would look for the column '{'.'.join(path)}'.",
             hint="Rewrite the files from before the column was renamed or dropped.",
         )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Generator
 from types import TracebackType
 from typing import IO, Self
 
+from converters.errors import StorageError
 from converters.storage.base import Data
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "no_room"]
 
 _IN_MEMORY = 16 * 2**20
 
@@ -44,7 +47,7 @@ class Spool:
             self._pieces.append(bytes(data))
             return
         if self._file is None:
-            self._file = tempfile.NamedTemporaryFile(prefix="tablecast-", suffix=".json")  # noqa: SIM115 - __exit__
+            self._file = tempfile.NamedTemporaryFile(prefix="tablecast-", suffix=".spool")  # noqa: SIM115 - __exit__
             self._file.write(b"".join(self._pieces))
             self._pieces.clear()
         self._file.write(data)
@@ -56,3 +59,16 @@ class Spool:
         self._file.flush()
         self._file.seek(0)
         return self._file
+
+
+@contextlib.contextmanager
+def no_room() -> Generator[None]:
+    """Temporary files are ours; that they fail is the machine's state, not the table's.
+
+    Raises:
+        StorageError: There is no room for them.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"A temporary file could not be written: {error}.", hint="Free some space.") from error

@@ -1,7 +1,7 @@
 """Holding all files of a snapshot back until the last of them is seen.
 
-How a table is written depends on every file in it (a partition value that Delta cannot say, a column that was stored
-under two names), and nothing may be written before all are known.  A few batches are held in memory, more in a
+How a table is written depends on every file in it (a partition value that the target cannot say, a column that was
+stored under two names), and nothing may be written before all are known.  A few batches are held in memory, more in a
 temporary file.
 """
 
