@@ -220,7 +220,7 @@ def read_table_config(storage: Storage, location: str) -> TableConfig | None:
     """
     directory = hoodie_directory(location)
     damaged: CorruptTable | None = None
-    doubtful: tuple[TableConfig, str] | None = None
+    doubtful: list[tuple[TableConfig, str]] = []
     for name in (PROPERTIES_FILE, _BACKUP_FILE):
         path = join(directory, name)
         try:
@@ -234,11 +234,11 @@ def read_table_config(storage: Storage, location: str) -> TableConfig | None:
         if _is_whole(data, config):
             _check(config, path)
             return config
-        doubtful = doubtful or (config, path)
-    if doubtful is not None:
+        doubtful.append((config, path))
+    if doubtful:
         # Somebody edited it by hand: while Hudi itself updates the properties, there is a backup.
-        _check(*doubtful)
-        return doubtful[0]
+        _check(*doubtful[0])
+        return doubtful[0][0]
     if damaged is not None:
         raise damaged
     return None
