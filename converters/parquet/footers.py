@@ -20,7 +20,7 @@ from converters.errors import (
 from converters.model.snapshot import FieldIds
 from converters.storage.base import Storage
 
-__all__ = ["Column", "Footer", "field_id_presence", "read_footer", "read_footers", "row_counts"]
+__all__ = ["Column", "Footer", "field_id_presence", "read_footer", "read_footers", "read_metadata", "row_counts"]
 
 _TAIL = 64 * 2**10
 _TRAILER = 8
@@ -76,13 +76,13 @@ def row_counts(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -> 
     with ThreadPoolExecutor(_READERS) as pool:
         for start in range(0, len(paths), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            counts += pool.map(lambda path, size: _metadata(storage, path, size).num_rows, paths[part], sizes[part])
+            counts += pool.map(lambda path, size: read_metadata(storage, path, size).num_rows, paths[part], sizes[part])
     return pa.array(counts, pa.int64())
 
 
 def read_footer(storage: Storage, path: str, size: int) -> Footer:
     """The footer of one file; errors are those of ``row_counts``."""
-    return _footer(_metadata(storage, path, size))
+    return _footer(read_metadata(storage, path, size))
 
 
 def read_footers(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -> Iterator[Footer]:
@@ -99,7 +99,8 @@ def field_id_presence(storage: Storage, paths: Sequence[str], sizes: Sequence[in
     return found.pop() if len(found) == 1 else "unknown"
 
 
-def _metadata(storage: Storage, path: str, size: int) -> pq.FileMetaData:
+def read_metadata(storage: Storage, path: str, size: int) -> pq.FileMetaData:
+    """The footer of one file as pyarrow has it; errors are those of ``row_counts``."""
     try:
         tail, size = _tail(storage, path, size)
         length = int.from_bytes(tail[-_TRAILER:-4], "little") + _TRAILER
