@@ -6,8 +6,7 @@ readers of the table need is decoded; everything else is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -15,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.errors import CorruptTable
-from converters.hudi.instant_content import decode_avro, is_avro, read_content
+from converters.hudi.avro_records import decode_record
+from converters.hudi.instant_content import is_avro, read_content
 from converters.hudi.timeline import Instant
 from converters.storage.base import Storage
 
@@ -39,6 +39,18 @@ REPLACED = pa.schema(
 """Columns of ``CommitMetadata.replaced``."""
 
 _KEEPS_SCHEMA = frozenset({"CLUSTER", "COMPACT", "INDEX", "LOG_COMPACT"})
+_STAT_FIELDS = {
+    "fileId": pa.string(),
+    "path": pa.string(),
+    "numWrites": pa.int64(),
+    "fileSizeInBytes": pa.int64(),
+    "totalWriteBytes": pa.int64(),
+}
+_STAT_ATTRIBUTES = dict(
+    zip(
+        ("file_id", "path", "num_writes", "file_size_in_bytes", "total_write_bytes"), _STAT_FIELDS.values(), strict=True
+    )
+)
 _LOG = r"^(?:.*/)?\.[^/]*\.log\.[^/]*$"
 
 
@@ -102,30 +114,63 @@ def read_commit(storage: Storage, instant: Instant) -> CommitMetadata:
 
 def parse_commit(data: bytes, instant: Instant) -> CommitMetadata:
     """Decode a commit; see ``read_commit``."""
-    where = instant.where
-    if is_avro(data):
-        record = decode_avro(data, where, _WANTED)
-        stats = record["partitionToWriteStats"] or {}
-        columns = [_column(stats, name) for name in _STAT_FIELDS]
-        extra, replaced = record["extraMetadata"] or {}, record["partitionToReplaceFileIds"] or {}
-        operation_type, compacted = record["operationType"], record["compacted"]
-    else:
-        commit = _decode_json(data, where)
-        stats = commit.partition_to_write_stats or {}
-        columns = [[getattr(stat, name) for found in stats.values() for stat in found] for name in _STAT_ATTRIBUTES]
-        extra, replaced = commit.extra_metadata or {}, commit.partition_to_replace_file_ids or {}
-        operation_type, compacted = commit.operation_type, commit.compacted
     try:
+        return _from_avro(data, instant) if is_avro(data) else _from_json(data, instant)
+    except (pa.ArrowInvalid, OverflowError) as error:
+        raise CorruptTable(f"{instant.where} has a number that is out of range: {error}.") from error
+
+
+def _from_json(data: bytes, instant: Instant) -> CommitMetadata:
+    commit = _decode_json(data, instant.where)
+    groups = commit.partition_to_write_stats or {}
+    stats = [stat for found in groups.values() for stat in found]
+    replaced = commit.partition_to_replace_file_ids or {}
+    return CommitMetadata(
+        instant=instant,
+        operation_type=commit.operation_type,
+        extra={key: value for key, value in (commit.extra_metadata or {}).items() if value is not None},
+        write_stats=_write_stats(
+            _keys(groups),
+            [pa.array([getattr(stat, name) for stat in stats], type_) for name, type_ in _STAT_ATTRIBUTES.items()],
+        ),
+        replaced=pa.table(
+            [
+                _keys(replaced),
+                pa.array([file_id for found in replaced.values() for file_id in found], pa.string()),
+            ],
+            REPLACED,
+        ),
+        compacted=bool(commit.compacted),
+    )
+
+
+def _from_avro(data: bytes, instant: Instant) -> CommitMetadata:
+    record = decode_record(data, instant.where, guard="operationType")
+    try:
+        partitions, stats = _grouped(record, "partitionToWriteStats")
+        columns = [stats.field(name).cast(type_) for name, type_ in _STAT_FIELDS.items()]
+        replaced = [pa.array([], pa.string()), pa.array([], pa.string())]
+        if "partitionToReplaceFileIds" in record.column_names:
+            replaced = list(_grouped(record, "partitionToReplaceFileIds"))
+        extra = record.column("extraMetadata")[0].as_py() or []
         return CommitMetadata(
             instant=instant,
-            operation_type=operation_type,
-            extra={key: value for key, value in extra.items() if value is not None},
-            write_stats=_write_stats(stats, columns),
-            replaced=_replaced(replaced),
-            compacted=bool(compacted),
+            operation_type=record.column("operationType")[0].as_py(),
+            extra={entry["key"]: entry["value"] for entry in extra if entry["value"] is not None},
+            write_stats=_write_stats(partitions, columns),
+            replaced=pa.table([column.cast(pa.string()) for column in replaced], REPLACED),
+            compacted=bool(record.column("compacted")[0].as_py()),
         )
-    except (pa.ArrowInvalid, OverflowError) as error:
-        raise CorruptTable(f"{where} has a number that is out of range: {error}.") from error
+    except (KeyError, TypeError, pa.ArrowNotImplementedError) as error:
+        raise CorruptTable(f"{instant.where} is no commit: {error}.") from error
+
+
+def _grouped(record: pa.Table, name: str) -> tuple[pa.Array, pa.Array]:
+    """The keys and the items of a map of arrays: each key as often as it has items."""
+    entries = record.column(name).combine_chunks().flatten()
+    groups = entries.field("value")
+    counts = pc.fill_null(pc.list_value_length(groups), 0)
+    return _repeated(entries.field("key").cast(pa.string()), counts), groups.flatten()
 
 
 def _decode_json(data: bytes, where: str) -> _Commit:
@@ -137,22 +182,16 @@ def _decode_json(data: bytes, where: str) -> _Commit:
         ) from error
 
 
-def _column(stats: Mapping[str, Sequence[Mapping[str, Any]]], name: str) -> list[Any]:
-    return [stat[name] for found in stats.values() for stat in found]
-
-
-def _write_stats(stats: Mapping[str, Sequence[object]], columns: Sequence[list[Any]]) -> pa.Table:
+def _write_stats(partitions: pa.Array, columns: Sequence[pa.Array]) -> pa.Table:
     file_ids, paths, rows, sizes, written = columns
-    path = pa.array(paths, pa.string())
-    is_log = pc.fill_null(pc.match_substring_regex(path, _LOG), pa.scalar(value=False))
-    size = _known(sizes, above=0)
+    is_log = pc.fill_null(pc.match_substring_regex(paths, _LOG), pa.scalar(value=False))
     table = pa.table(
         [
-            _repeated(stats.keys(), map(len, stats.values())),
-            pa.array(file_ids, pa.string()),
-            path,
+            partitions,
+            file_ids,
+            paths,
             pc.if_else(is_log, pa.scalar(None, pa.int64()), _known(rows, above=-1)),
-            pc.coalesce(size, _known(written, above=0)),
+            pc.coalesce(_known(sizes, above=0), _known(written, above=0)),
             is_log,
         ],
         names=WRITE_STATS.names,
@@ -161,67 +200,18 @@ def _write_stats(stats: Mapping[str, Sequence[object]], columns: Sequence[list[A
     return table.filter(pc.is_valid(table.column("path"))).cast(WRITE_STATS)
 
 
-def _replaced(replaced: Mapping[str, Sequence[str]]) -> pa.Table:
-    ids = [file_id for found in replaced.values() for file_id in found]
-    return pa.table([_repeated(replaced.keys(), map(len, replaced.values())), pa.array(ids, pa.string())], REPLACED)
-
-
-def _repeated(names: Iterable[str], counts: Iterable[int]) -> pa.Array:
+def _repeated(names: pa.Array, counts: pa.Array) -> pa.Array:
     """Each name as often as its count says."""
-    values = pa.array(list(names), pa.string())
-    return values.take(pa.array(np.repeat(np.arange(len(values)), list(counts))))
+    return names.take(pa.array(np.repeat(np.arange(len(names)), counts.to_numpy(zero_copy_only=False))))
 
 
-def _known(values: list[int | None], *, above: int) -> pa.Array:
+def _keys(groups: Mapping[str, Sequence[object]]) -> pa.Array:
+    """The keys of a map of arrays: each as often as it has items."""
+    return _repeated(
+        pa.array(list(groups), pa.string()), pa.array([len(found) for found in groups.values()], pa.int64())
+    )
+
+
+def _known(numbers: pa.Array, *, above: int) -> pa.Array:
     """The numbers that are above a limit; null for the others, which mean that nobody counted."""
-    numbers = pa.array(values, pa.int64())
     return pc.if_else(pc.greater(numbers, above), numbers, pa.scalar(None, pa.int64()))
-
-
-_STAT_FIELDS = ("fileId", "path", "numWrites", "fileSizeInBytes", "totalWriteBytes")
-_STAT_ATTRIBUTES = ("file_id", "path", "num_writes", "file_size_in_bytes", "total_write_bytes")
-
-
-def _optional(type_: Any) -> list[Any]:
-    return ["null", type_]
-
-
-_WANTED: dict[str, Any] = {
-    "type": "record",
-    "name": "HoodieReplaceCommitMetadata",
-    "namespace": "org.apache.hudi.avro.model",
-    "aliases": ["HoodieCommitMetadata"],
-    "fields": [
-        {
-            "name": "partitionToWriteStats",
-            "type": _optional(
-                {
-                    "type": "map",
-                    "values": {
-                        "type": "array",
-                        "items": {
-                            "type": "record",
-                            "name": "HoodieWriteStat",
-                            "fields": [
-                                {"name": name, "type": _optional(type_), "default": None}
-                                for name, type_ in zip(
-                                    _STAT_FIELDS, ("string", "string", "long", "long", "long"), strict=True
-                                )
-                            ],
-                        },
-                    },
-                }
-            ),
-            "default": None,
-        },
-        {"name": "extraMetadata", "type": _optional({"type": "map", "values": "string"}), "default": None},
-        {"name": "compacted", "type": _optional("boolean"), "default": None},
-        {"name": "operationType", "type": _optional("string"), "default": None},
-        {
-            "name": "partitionToReplaceFileIds",
-            "type": _optional({"type": "map", "values": {"type": "array", "items": "string"}}),
-            "default": None,
-        },
-    ],
-}
-"""What is read of a commit in Avro (``HoodieReplaceCommitMetadata.avsc``); a plain commit lacks the last field."""

@@ -56,13 +56,12 @@ def is_avro(data: bytes) -> bool:
     return data.startswith(_MAGIC)
 
 
-def decode_avro(data: bytes, where: str, wanted: dict[str, Any] | None = None) -> dict[str, Any]:
+def decode_avro(data: bytes, where: str) -> dict[str, Any]:
     """The only record of an Avro object container.
 
     Args:
         data: The container.
         where: What it is, for messages.
-        wanted: The schema to read it as; fields that it lacks are passed over.
 
     Raises:
         CorruptTable: It cannot be decoded, or has not one record.
@@ -79,7 +78,7 @@ def decode_avro(data: bytes, where: str, wanted: dict[str, Any] | None = None) -
     try:
         written = msgspec.json.decode(file.schema)
         _check_items(written, 0)
-        record = fastavro.schemaless_reader(io.BytesIO(records[0][1]), written, wanted)
+        record = fastavro.schemaless_reader(io.BytesIO(records[0][1]), written)
     except (msgspec.DecodeError, SchemaParseException, RecursionError, EOFError, ValueError, TypeError) as error:
         raise _undecodable(where, error) from error
     except (LookupError, OverflowError, MemoryError, ArithmeticError) as error:
