@@ -1,0 +1,115 @@
+"""Keys of the metadata table's records, for many files at once.
+
+The key of a column's statistics is ``base64(xxh64(column)) + base64(xxh64(partition)) + base64(md5(file name))``, 12,
+12 and 24 characters long (Hudi's ``ColumnIndexID``, ``PartitionIndexID``, ``FileIndexID``).
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.avro.columns import numbers_of
+from converters.avro.writer import binary_from_matrix
+
+__all__ = ["ALL_PARTITIONS", "UNPARTITIONED", "FileKeys", "column_key", "column_stats_keys", "partition_key"]
+
+ALL_PARTITIONS = "__all_partitions__"
+"""Key of the record that lists the partitions."""
+
+UNPARTITIONED = "."
+"""What stands for the empty partition path."""
+
+ByteArray = npt.NDArray[np.uint8]
+
+_SEED = 0xFFFFFFFF_DABADABA
+
+
+def partition_key(path: str) -> str:
+    """The key of a partition's files; paths are relative to the table, as they are on disk."""
+    return path or UNPARTITIONED
+
+
+def column_key(column: str) -> bytes:
+    """What the keys of a column's statistics begin with: 12 characters.
+
+    In the order of these, all of one column's statistics follow all of another's.
+    """
+    return _hashes([column]).tobytes()
+
+
+def column_stats_keys(column: str, partitions: pa.Array, names: pa.Array) -> pa.Array:
+    """The keys of a column's statistics in files.
+
+    Args:
+        column: The column's name, with dots where it is nested.
+        partitions: Each file's partition path, empty where there are no partitions.
+        names: Each file's name in its directory, without what Hudi appends to the names of files that others wrote.
+
+    Returns:
+        Binary, in the files' order.
+    """
+    return FileKeys(partitions, names).keys(column)
+
+
+class FileKeys:
+    """What does not depend on the column in the keys of some files' statistics; computed once for all columns.
+
+    Attributes:
+        order: The files' places in ascending order of their keys, whatever the column is.
+        suffixes: The keys without the column's part, as binary values in the files' order.
+    """
+
+    def __init__(self, partitions: pa.Array, names: pa.Array) -> None:
+        """Hash partitions and names.
+
+        Args:
+            partitions: Each file's partition path, string.
+            names: Each file's name, string.
+        """
+        encoded = pc.dictionary_encode(partitions)
+        hashes = _hashes([partition_key(path) for path in encoded.dictionary.to_pylist()])
+        places = numbers_of(encoded.indices)
+        self._matrix: ByteArray = np.concatenate((hashes[places], _digests(names.cast(pa.binary()))), axis=1)
+        self.suffixes: pa.Array = binary_from_matrix(self._matrix)
+        as_texts = self._matrix.view(f"S{self._matrix.shape[1]}")[:, 0]
+        self.order: npt.NDArray[np.int64] = np.argsort(as_texts, kind="stable")
+
+    def keys(self, column: str) -> pa.Array:
+        """The keys of a column's statistics, binary, in the files' order."""
+        prefix = np.frombuffer(column_key(column), np.uint8)
+        matrix = np.empty((len(self._matrix), len(prefix) + self._matrix.shape[1]), np.uint8)
+        matrix[:, : len(prefix)] = prefix
+        matrix[:, len(prefix) :] = self._matrix
+        return binary_from_matrix(matrix)
+
+
+def _hashes(texts: Sequence[str]) -> ByteArray:
+    """A matrix of base64(xxh64) of each text; 64 bits are eleven characters and a ``=``."""
+    import xxhash  # noqa: PLC0415 - heavy
+
+    digests = b"".join(xxhash.xxh64_digest(text.encode(), _SEED) for text in texts)
+    return _base64(np.frombuffer(digests, np.uint8).reshape(-1, 8), padding=1)
+
+
+def _digests(names: pa.Array) -> ByteArray:
+    """A matrix of base64(md5) of each name; 128 bits are 22 characters and ``==``."""
+    digests = b"".join(hashlib.md5(name, usedforsecurity=False).digest() for name in names.to_pylist())
+    return _base64(np.frombuffer(digests, np.uint8).reshape(-1, 16), padding=2)
+
+
+def _base64(digests: ByteArray, padding: int) -> ByteArray:
+    """Encode the rows of a matrix: all at once, each filled up with zeros to a multiple of three bytes."""
+    count, width = digests.shape
+    filled = np.zeros((count, width + padding), np.uint8)
+    filled[:, :width] = digests
+    encoded = binascii.b2a_base64(filled.tobytes(), newline=False)
+    matrix = np.frombuffer(encoded, np.uint8).reshape(count, -1).copy()
+    matrix[:, -padding:] = ord("=")
+    return matrix
