@@ -7,6 +7,7 @@ readers of the table need is decoded; everything else is passed over.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,7 +20,7 @@ from converters.hudi.instant_content import is_avro, read_content
 from converters.hudi.timeline import Instant
 from converters.storage.base import Storage
 
-__all__ = ["REPLACED", "WRITE_STATS", "CommitMetadata", "parse_commit", "read_commit"]
+__all__ = ["REPLACED", "WRITE_STATS", "CommitMetadata", "commit_from_record", "parse_commit", "read_commit"]
 
 WRITE_STATS = pa.schema(
     [
@@ -115,13 +116,28 @@ def read_commit(storage: Storage, instant: Instant) -> CommitMetadata:
 def parse_commit(data: bytes, instant: Instant) -> CommitMetadata:
     """Decode a commit; see ``read_commit``."""
     try:
-        return _from_avro(data, instant) if is_avro(data) else _from_json(data, instant)
+        return _from_avro(data, instant) if is_avro(data) else _from_commit(_decode_json(data, instant.where), instant)
     except (pa.ArrowInvalid, OverflowError) as error:
         raise CorruptTable(f"{instant.where} has a number that is out of range: {error}.") from error
 
 
-def _from_json(data: bytes, instant: Instant) -> CommitMetadata:
-    commit = _decode_json(data, instant.where)
+def commit_from_record(record: Mapping[str, Any], instant: Instant) -> CommitMetadata:
+    """A commit that is a member of another record, as in archives.
+
+    Args:
+        record: ``HoodieCommitMetadata`` or ``HoodieReplaceCommitMetadata``.
+        instant: Which one.
+
+    Raises:
+        CorruptTable: It is no commit.
+    """
+    try:
+        return _from_commit(msgspec.convert(record, _Commit), instant)
+    except (msgspec.ValidationError, pa.ArrowInvalid, OverflowError) as error:
+        raise CorruptTable(f"{instant.where} is no commit: {error}.") from error
+
+
+def _from_commit(commit: _Commit, instant: Instant) -> CommitMetadata:
     groups = commit.partition_to_write_stats or {}
     stats = [stat for found in groups.values() for stat in found]
     replaced = commit.partition_to_replace_file_ids or {}

@@ -17,10 +17,12 @@ from converters.errors import CorruptTable, ObjectNotFound
 from converters.hudi.timeline import Instant
 from converters.storage.base import Storage
 
-__all__ = ["decode_avro", "is_avro", "read_content", "read_record"]
+__all__ = ["RecordDecoder", "decode_avro", "is_avro", "read_content", "read_record"]
 
 _MAGIC = b"Obj\x01"
 _MOST_LEVELS = 64
+_FAULTS = (RecursionError, EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError, ArithmeticError)
+"""What fastavro raises on bytes that are not what the schema says."""
 
 
 def read_content(storage: Storage, instant: Instant) -> bytes:
@@ -59,33 +61,57 @@ def is_avro(data: bytes) -> bool:
 def decode_avro(data: bytes, where: str) -> dict[str, Any]:
     """The only record of an Avro object container.
 
-    Args:
-        data: The container.
-        where: What it is, for messages.
-
     Raises:
         CorruptTable: It cannot be decoded, or has not one record.
         LimitExceeded: It is larger than is read.
         UnsupportedTableFeature: It is compressed in an unknown way.
     """
-    import fastavro  # noqa: PLC0415 - heavy
-    from fastavro.schema import SchemaParseException  # noqa: PLC0415
-
     file = open_avro(data, where)
     records = [(rows, content) for rows, content in blocks(file) if rows]
     if len(records) != 1 or records[0][0] != 1:
         raise CorruptTable(f"{where} does not have one record.")
-    try:
-        written = msgspec.json.decode(file.schema)
-        _check_items(written, 0)
-        record = fastavro.schemaless_reader(io.BytesIO(records[0][1]), written)
-    except (msgspec.DecodeError, SchemaParseException, RecursionError, EOFError, ValueError, TypeError) as error:
-        raise _undecodable(where, error) from error
-    except (LookupError, OverflowError, MemoryError, ArithmeticError) as error:
-        raise _undecodable(where, error) from error
-    if not isinstance(record, dict):
-        raise CorruptTable(f"{where} is no record.")
-    return record
+    return RecordDecoder(file.schema, where).decode(records[0][1])
+
+
+class RecordDecoder:
+    """Decodes records of one schema."""
+
+    def __init__(self, schema: bytes | str, where: str) -> None:
+        """Parse the schema.
+
+        Args:
+            schema: As JSON.
+            where: What has it, for messages.
+
+        Raises:
+            CorruptTable: It is no schema.
+        """
+        import fastavro  # noqa: PLC0415 - heavy
+        from fastavro.schema import SchemaParseException  # noqa: PLC0415
+
+        self._where = where
+        try:
+            written = msgspec.json.decode(schema)
+            _check_items(written, 0)
+            self._schema = fastavro.parse_schema(written)
+        except (msgspec.DecodeError, SchemaParseException, *_FAULTS) as error:
+            raise _undecodable(where, error) from error
+
+    def decode(self, content: bytes) -> dict[str, Any]:
+        """One record.
+
+        Raises:
+            CorruptTable: It is not of this schema.
+        """
+        import fastavro  # noqa: PLC0415 - heavy
+
+        try:
+            record = fastavro.schemaless_reader(io.BytesIO(content), self._schema, None)
+        except _FAULTS as error:
+            raise _undecodable(self._where, error) from error
+        if not isinstance(record, dict):
+            raise CorruptTable(f"{self._where} is no record.")
+        return record
 
 
 def _check_items(schema: Any, level: int) -> None:
