@@ -46,7 +46,13 @@ def read_schema(text: str, *, keep_meta_columns: bool, where: str = "The Hudi sc
     return parse_schema(text, keep_meta_columns=keep_meta_columns, where=where).schema
 
 
-def parse_schema(text: str, *, keep_meta_columns: bool, where: str = "The Hudi schema") -> TableSchema:
+def parse_schema(
+    text: str,
+    *,
+    keep_meta_columns: bool,
+    where: str = "The Hudi schema",
+    field_ids: Mapping[tuple[str, ...], int] | None = None,
+) -> TableSchema:
     """Read a table's schema.
 
     A column is required when it may not be null and has no default: a default is for files that lack the column, and
@@ -56,6 +62,7 @@ def parse_schema(text: str, *, keep_meta_columns: bool, where: str = "The Hudi s
         text: Avro schema of a record, as JSON.
         keep_meta_columns: Also take the ``_hoodie_*`` columns, which a schema may have or not.
         where: Whose schema it is, for messages.
+        field_ids: The ids of columns, by path, where Hudi's internal schema knows them.
 
     Raises:
         CorruptTable: It is no legal schema.
@@ -70,7 +77,7 @@ def parse_schema(text: str, *, keep_meta_columns: bool, where: str = "The Hudi s
         raise CorruptTable(f"{where} is no JSON: {error}.") from error
     if not isinstance(record, dict) or record.get("type") != "record":
         raise CorruptTable(f"{where} is no Avro record.")
-    reader = _Reader(FieldIdSource(record, where), where, keep_meta_columns=keep_meta_columns)
+    reader = _Reader(FieldIdSource(record, where, field_ids), where, keep_meta_columns=keep_meta_columns)
     return reader.table(record)
 
 

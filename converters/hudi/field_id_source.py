@@ -1,7 +1,8 @@
-"""The field ids of a Hudi schema: those that XTable's Hudi extension tracks, or made up.
+"""The field ids of a Hudi schema: the internal schema's, those that XTable's Hudi extension tracks, or made up.
 
-Hudi's files have no field ids, and its columns none of their own, unless the writer ran XTable's extension, which
-keeps them in a property of the Avro schema (``IdTracker``)::
+Hudi's files have no field ids.  Its columns have none of their own either, unless the table has an internal schema
+(``internal_schema``), or the writer ran XTable's extension, which keeps them in a property of the Avro schema
+(``IdTracker``)::
 
     "hudi_id_tracking": {"idMappings": [{"name": "id", "id": 1, "fields": [ … members … ]}, …], "lastIdUsed": 7}
 
@@ -38,8 +39,15 @@ class _IdTracking(msgspec.Struct, frozen=True, rename="camel"):
 class FieldIdSource:
     """Gives each place of a schema its id, parents first."""
 
-    def __init__(self, schema: Mapping[str, Any], where: str) -> None:
+    def __init__(
+        self, schema: Mapping[str, Any], where: str, known: Mapping[tuple[str, ...], int] | None = None
+    ) -> None:
         """Look for tracked ids in a table's record.
+
+        Args:
+            schema: The record.
+            where: Whose it is, for messages.
+            known: Ids by path from elsewhere, which count instead.
 
         Raises:
             CorruptTable: The property is there but cannot be understood.
@@ -47,8 +55,11 @@ class FieldIdSource:
         self._where = where
         self._known: dict[tuple[str, ...], int] = {}
         self._next = 1
-        self._are_tracked = _PROPERTY in schema
-        if self._are_tracked:
+        self._are_own = known is not None or _PROPERTY in schema
+        if known is not None:
+            self._known.update(known)
+            self._next = max([0, *known.values()]) + 1
+        elif self._are_own:
             try:
                 tracking = msgspec.convert(schema[_PROPERTY], _IdTracking)
             except (msgspec.ValidationError, RecursionError) as error:
@@ -61,7 +72,7 @@ class FieldIdSource:
     @property
     def are_own(self) -> bool:
         """Whether the table keeps its ids, so that they outlive a change of the schema."""
-        return self._are_tracked
+        return self._are_own
 
     def take(self, parent: tuple[str, ...], names: Sequence[str]) -> list[int]:
         """The ids of all members of one place.
