@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.engine import cursor
-from converters.delta.field_ids import FieldIdCheck, Samples
 from converters.delta.partition_values import partition_values, texts_of
 from converters.delta.stats import StatsReader
 from converters.model.data_file import data_file_batch, data_file_schema, rows_per_batch
 from converters.model.snapshot import Table
+from converters.parquet.field_ids import FieldIdCheck, Samples
 from converters.parquet.footers import row_counts
 from converters.storage.base import Storage
 

@@ -10,7 +10,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.delta.field_ids import Samples, settle_field_ids
 from converters.delta.file_batches import BatchMaker
 from converters.delta.log import LOG_DIRECTORY, list_log
 from converters.delta.protocol import check_readable, feature_names, mapping_mode
@@ -21,6 +20,7 @@ from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTabl
 from converters.model.partition import FIRST_PARTITION_FIELD_ID, UNPARTITIONED, PartitionField, PartitionSpec
 from converters.model.schema import Schema
 from converters.model.snapshot import Snapshot, Table
+from converters.parquet.field_ids import Samples, settle_field_ids
 from converters.parquet.footers import Footer
 from converters.storage.base import Storage
 from converters.storage.location import join

@@ -20,7 +20,16 @@ from converters.errors import (
 from converters.model.snapshot import FieldIds
 from converters.storage.base import Storage
 
-__all__ = ["Column", "Footer", "field_id_presence", "read_footer", "read_footers", "read_metadata", "row_counts"]
+__all__ = [
+    "Column",
+    "Footer",
+    "field_id_presence",
+    "footer_of",
+    "read_footer",
+    "read_footers",
+    "read_metadata",
+    "row_counts",
+]
 
 _TAIL = 64 * 2**10
 _TRAILER = 8
@@ -82,7 +91,7 @@ def row_counts(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -> 
 
 def read_footer(storage: Storage, path: str, size: int) -> Footer:
     """The footer of one file; errors are those of ``row_counts``."""
-    return _footer(read_metadata(storage, path, size))
+    return footer_of(read_metadata(storage, path, size))
 
 
 def read_footers(storage: Storage, paths: Sequence[str], sizes: Sequence[int]) -> Iterator[Footer]:
@@ -148,7 +157,8 @@ def _end(storage: Storage, path: str, size: int) -> bytes:
         return b""  # a range beyond the file
 
 
-def _footer(metadata: pq.FileMetaData) -> Footer:
+def footer_of(metadata: pq.FileMetaData) -> Footer:
+    """What a file says of itself, from its footer as pyarrow has it."""
     physical = {
         tuple(metadata.schema.column(n).path.split(".")): metadata.schema.column(n).physical_type
         for n in range(metadata.num_columns)

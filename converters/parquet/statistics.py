@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from converters.model.schema import Leaf
 from converters.model.types import DecimalType, PrimitiveType, arrow_type
-from converters.parquet.footers import read_metadata
+from converters.parquet.footers import Footer, footer_of, read_metadata
 from converters.parquet.stored_types import StoredType, bounds_of, stored_type
 from converters.storage.base import Storage
 
@@ -45,9 +45,16 @@ class LeafStatistics(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A schema that files have: its leaves by their paths, and one of the files."""
+    """A schema that files have.
+
+    Attributes:
+        columns: Its leaves by their paths, as ``Footer.columns`` has them.
+        footer: The footer of the first of the files.
+        path: Where that is.
+    """
 
     columns: Mapping[tuple[str, ...], StoredType]
+    footer: Footer
     path: str
 
 
@@ -171,19 +178,21 @@ class _Reader:
         for number, (_, known, _) in enumerate(self.shapes):
             if known.equals(schema):
                 return number
-        # Leaves below a list or map have a repetition level, and no statistics that we ask for.
+        footer = footer_of(metadata)
         columns = [schema.column(number) for number in range(len(schema.names))]
+        leaves = [place for place, column in footer.columns.items() if column.physical_type is not None]
+        # Leaves below a list or map have a repetition level, and no statistics that we ask for.
         flat = {
-            tuple(column.path.split(".")): number
-            for number, column in enumerate(columns)
+            place: number
+            for number, (place, column) in enumerate(zip(leaves, columns, strict=True))
             if column.max_repetition_level == 0
         }
-        stored = {tuple(column.path.split(".")): stored_type(column) for column in columns}
+        stored = {place: stored_type(column) for place, column in zip(leaves, columns, strict=True)}
         places = [
             _Place(flat[leaf.stored_path], _value_of(stored[leaf.stored_path])) if leaf.stored_path in flat else None
             for leaf in self._leaves
         ]
-        self.shapes.append((Shape(stored, path), schema, places))
+        self.shapes.append((Shape(stored, footer, path), schema, places))
         return len(self.shapes) - 1
 
 

@@ -1,8 +1,8 @@
-"""Parquet field ids in the data files of a Delta table.
+"""Parquet field ids in the data files of a Delta or Hudi table.
 
 Iceberg's readers go by the ids of a file that has any, Delta's go by names unless the table maps its columns.  A table
-made from Iceberg files by another converter has ids that its log does not know: they are looked for in a few files, and
-where there are some, the schema takes them over.
+made from Iceberg files by another converter has ids that its metadata does not know: they are looked for in a few files, and where there are
+some, the schema takes them over.
 """
 
 from __future__ import annotations

@@ -1,0 +1,85 @@
+"""The base files that a snapshot of a table reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.errors import CorruptTable
+from converters.hudi.file_names import base_files, log_files
+from converters.hudi.file_slices import file_slices
+from converters.hudi.listing import list_files
+from converters.hudi.read_refusals import live_logs, refuse_base_files, refuse_logs
+from converters.hudi.table_state import TableState
+from converters.storage.location import join
+
+if TYPE_CHECKING:
+    from converters.hudi.metadata_table import MetadataTable
+
+__all__ = ["LiveFiles", "find_live_files"]
+
+
+class LiveFiles(msgspec.Struct, frozen=True):
+    """The live base files.
+
+    Attributes:
+        files: As ``file_names.base_files`` returns them, ordered by partition and name.
+        logs: Log files that are left out.
+    """
+
+    files: pa.Table
+    logs: pa.Table
+
+    def paths(self, location: str) -> pa.ChunkedArray:
+        """The locations of the files of a table at ``location``."""
+        partition, name = self.files["partition"], self.files["name"]
+        below = pc.if_else(pc.equal(partition, ""), name, pc.binary_join_element_wise(partition, name, "/"))
+        return pc.binary_join_element_wise(location, below, "/")
+
+
+def find_live_files(state: TableState, metadata_table: MetadataTable | None, *, leave_out_logs: bool) -> LiveFiles:
+    """Find the base files that are the table now.
+
+    Args:
+        state: The table.
+        metadata_table: Its metadata table, if it has one to be used; else its directories are listed.
+        leave_out_logs: Read base files alone where a file slice has log files.
+
+    Raises:
+        CorruptTable: The timeline cannot be read, or a file that the newest commit wrote is missing.
+        UnsupportedTableFeature: A file slice has log files, or a base file cannot be carried.
+    """
+    replaced = state.replaced()
+    if metadata_table is None:
+        files = list_files(state.storage, state.location, state.partitions_written())
+        _check_newest(state, files)
+    else:
+        files = metadata_table.files()
+    slices = file_slices(base_files(files), log_files(files), replaced, state.is_committed, state.log_time)
+    logs = live_logs(state, slices)
+    if not leave_out_logs:
+        refuse_logs(state, logs)
+    refuse_base_files(state, slices.base_files)
+    return LiveFiles(slices.base_files, logs)
+
+
+def _check_newest(state: TableState, files: pa.Table) -> None:
+    """A listing does not show what is missing, but the newest commit's files cannot have been cleaned yet."""
+    if state.newest is None:
+        return
+    written = state.commit(state.newest).write_stats
+    written = written.filter(pc.and_(pc.invert(written["is_log"]), pc.greater(pc.fill_null(written["size"], 0), 0)))
+    there = pc.binary_join_element_wise(files["partition"], files["name"], "/")
+    paths = pc.binary_join_element_wise(
+        written["partition"], pc.replace_substring_regex(written["path"], r"^.*/", ""), "/"
+    )
+    lacking = paths.filter(pc.invert(pc.is_in(paths, value_set=there.combine_chunks())))
+    if len(lacking):
+        path = join(state.location, lacking[0].as_py().removeprefix("/"))
+        raise CorruptTable(
+            f"The base file '{path}' is missing, but {state.newest.where} wrote it.",
+            hint="Was it deleted, or the table copied without it?",
+        )

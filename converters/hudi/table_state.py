@@ -1,0 +1,139 @@
+"""What a table's configuration and timeline say of its state: which commits count, the schema, what was replaced."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import msgspec
+import pyarrow as pa
+
+from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTableFeature
+from converters.hudi.commit_metadata import REPLACED, CommitMetadata, read_commit
+from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory, read_table_config
+from converters.hudi.timeline import Instant, Timeline, read_timeline
+from converters.storage.base import Storage
+from converters.storage.location import join
+
+__all__ = ["TableState", "read_table_state"]
+
+_REPLACING = frozenset({"replacecommit", "clustering"})
+
+
+class TableState(msgspec.Struct, frozen=True, dict=True):
+    """A table's configuration and timeline, and what commits say as far as it is asked for.
+
+    Attributes:
+        storage: Where the table is.
+        location: Its directory.
+        config: Its properties.
+        timeline: Its active timeline.
+    """
+
+    storage: Storage
+    location: str
+    config: TableConfig
+    timeline: Timeline
+
+    @cached_property
+    def writes(self) -> tuple[Instant, ...]:
+        """Completed instants that wrote data files, in the order in which they count."""
+        return self.timeline.writes()
+
+    @property
+    def newest(self) -> Instant | None:
+        """The newest of them; None where there is none."""
+        return self.writes[-1] if self.writes else None
+
+    @property
+    def pending(self) -> tuple[Instant, ...]:
+        """Writes that are still running, or broke off, and began before the newest one that is completed."""
+        if self.newest is None:
+            return ()
+        return tuple(each for each in self.timeline.pending() if each.is_write and each.time < self.newest.time)
+
+    def is_committed(self, time: str) -> bool:
+        """Whether what the instant of this time wrote is to be seen."""
+        return self.timeline.is_committed(time)
+
+    def log_time(self, time: str) -> str | None:
+        """By which time a log file belongs to a file slice, from the instant in its name.
+
+        In layout 1 that is the slice's own; in layout 2 it is when the log file's instant was completed, and what was
+        not completed does not count (``CompletionTimeQueryView``).
+        """
+        if self.config.timeline_layout == 1:
+            return time
+        if not self.is_committed(time):
+            return None
+        return self._completion_times.get(time, time)
+
+    def commit(self, instant: Instant) -> CommitMetadata:
+        """What a completed write did; each is read once.
+
+        Raises:
+            CorruptTable: It cannot be read.
+        """
+        known = self._commits.get(instant.path)
+        if known is None:
+            known = self._commits[instant.path] = read_commit(self.storage, instant)
+        return known
+
+    def replaced(self) -> pa.Table:
+        """``partition`` and ``file_id`` of the file groups that completed instants have replaced.
+
+        Raises:
+            CorruptTable: One of the instants cannot be read.
+        """
+        found = [self.commit(each).replaced for each in self.writes if each.action in _REPLACING]
+        return pa.concat_tables([REPLACED.empty_table(), *found])
+
+    def schema_text(self) -> tuple[str, str]:
+        """The table's Avro schema, and what it is from, for messages (``TableSchemaResolver``).
+
+        Raises:
+            CorruptTable: A commit cannot be read.
+            UnsupportedTableFeature: The table has no schema yet.
+        """
+        for instant in reversed(self.writes):
+            commit = self.commit(instant)
+            if commit.schema is not None and commit.may_change_schema:
+                return commit.schema, f"{instant.where}: its schema"
+        properties = join(hoodie_directory(self.location), PROPERTIES_FILE)
+        if self.config.create_schema is not None:
+            return self.config.create_schema, f"The schema in '{properties}'"
+        raise UnsupportedTableFeature(
+            f"The Hudi table at '{self.location}' has no schema: no completed commit and no table property says one.",
+            hint="Convert it once something was written to it.",
+        )
+
+    def partitions_written(self) -> list[str]:
+        """Partitions that the commits read so far name."""
+        found = [commit.write_stats["partition"] for commit in self._commits.values()]
+        return sorted({partition for column in found for partition in column.unique().to_pylist()})
+
+    @cached_property
+    def _commits(self) -> dict[str, CommitMetadata]:
+        return {}
+
+    @cached_property
+    def _completion_times(self) -> dict[str, str]:
+        return {each.time: each.completed_at for each in self.writes if each.completed_at is not None}
+
+
+def read_table_state(storage: Storage, location: str) -> TableState:
+    """Read a table's configuration and list its timeline.
+
+    Raises:
+        SourceTableNotFound: No table is there.
+        CorruptTable: Its properties cannot be read.
+        UnsupportedTableFeature: It is of a version that is not supported.
+    """
+    config = read_table_config(storage, location)
+    if config is None:
+        msg = f"No Hudi table is at '{location}': it has no {join('.hoodie', PROPERTIES_FILE)}."
+        raise SourceTableNotFound(msg, hint="Is it the table's directory?")
+    try:
+        timeline = read_timeline(storage, location, config)
+    except ValueError as error:
+        raise CorruptTable(f"The timeline of the Hudi table at '{location}' cannot be read: {error}.") from error
+    return TableState(storage, location, config, timeline)
