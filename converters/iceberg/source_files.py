@@ -32,9 +32,13 @@ def has_ids_everywhere(table: Table) -> bool:
 
 
 def hidden_columns(table: Table) -> tuple[str, ...]:
-    """Top-level columns that data files may have although the schema has not; pyiceberg wants all to be mapped."""
+    """Top-level columns that data files may have although the schema has not.
+
+    They have to be mapped: pyiceberg fails where one is not, and DuckDB reads null for every column after it.
+    """
     names = [table.properties[key] for key in _ROW_TRACKING if key in table.properties]
     if _CHANGE_DATA_FEED in table.properties:
         names.append(_CHANGE_TYPE)
+    names += table.other_columns
     stored = {field.stored_name for field in table.schema.fields}
-    return tuple(name for name in names if name not in stored)
+    return tuple(dict.fromkeys(name for name in names if name not in stored))

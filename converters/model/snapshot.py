@@ -38,6 +38,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         feature_names: Table features in use, for people (``deletionVectors``, ``v2``).
         promotions: The first type of each column whose type was widened since, by field id (``int``,
             ``decimal(9,2)``): data files may still hold it.
+        other_columns: Top-level columns that data files have although the schema has not.
     """
 
     format: str
@@ -55,6 +56,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     field_ids: FieldIds = "unknown"
     feature_names: tuple[str, ...] = ()
     promotions: Mapping[int, str] = {}
+    other_columns: tuple[str, ...] = ()
 
     @property
     def default_spec(self) -> PartitionSpec:
