@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, Self
 
 import msgspec
@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.errors import CorruptTable
-from converters.hudi.avro_schema import parse_schema
+from converters.hudi.avro_schema import read_schema
+from converters.hudi.dropped_columns import with_partition_columns
 from converters.hudi.file_batches import TableFiles, file_batches
 from converters.hudi.instants import instant_millis
 from converters.hudi.key_generators import PathField, path_fields
@@ -24,8 +25,10 @@ from converters.hudi.statistics import StatisticsReader
 from converters.hudi.stored_columns import promotions
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory
 from converters.hudi.table_state import TableState, read_table_state
+from converters.model.schema import Schema
 from converters.model.snapshot import FieldIds, Snapshot, Table
 from converters.parquet.field_ids import FieldIdCheck, Samples, settle_field_ids
+from converters.parquet.footers import Footer
 from converters.storage.base import Storage
 from converters.storage.location import join
 
@@ -107,11 +110,13 @@ class HudiSource:
         """
         state = read_table_state(self._storage, self._location)
         text, where = state.schema_text()
-        parsed = parse_schema(text, keep_meta_columns=self._options.meta_columns, where=where)
+        columns = read_schema(text, keep_meta_columns=self._options.meta_columns, where=where)
+        if state.config.drops_partition_columns:
+            columns = with_partition_columns(columns, state.config.partition_fields)
         live = find_live_files(state, None, leave_out_logs=self._options.read_optimized)
         paths = live.paths(self._location).combine_chunks()
         samples = sample_files(self._storage, self._samples, live.files, paths)
-        schema, field_ids = settle_field_ids(parsed.schema, samples.footers, mapped=False, complete=False)
+        schema, field_ids = settle_field_ids(columns, samples.footers, mapped=False, complete=False)
         reader = StatisticsReader(self._storage, None)
         fields, asked = self._fields(state.config)
         partitioned = PartitionReader(reader, live.files, paths).read(
@@ -141,6 +146,7 @@ class HudiSource:
                 field_ids=field_ids,
                 feature_names=_feature_names(config),
                 promotions=promotions(schema, shapes),
+                other_columns=_other_columns(schema, (*samples.footers, *(shape.footer for shape in shapes))),
             ),
         )
 
@@ -189,6 +195,13 @@ def _feature_names(config: TableConfig) -> tuple[str, ...]:
     kind = "mergeOnRead" if config.table_type == "MERGE_ON_READ" else "copyOnWrite"
     indexed = ("metadataTable",) if config.metadata_partitions else ()
     return (f"v{config.version}", kind, *indexed)
+
+
+def _other_columns(schema: Schema, footers: Iterable[Footer]) -> tuple[str, ...]:
+    """Columns that files have and the schema has not: meta columns, columns that were dropped."""
+    known = {field.stored_name for field in schema.fields}
+    found = dict.fromkeys(path[0] for footer in footers for path in footer.columns)
+    return tuple(name for name in found if name not in known)
 
 
 def _log_notes(live: LiveFiles) -> list[str]:
