@@ -256,7 +256,8 @@ def properties_text(properties: Mapping[str, str], comment: str) -> bytes:
     """
     import javaproperties  # noqa: PLC0415 - only Hudi tables need it
 
-    return javaproperties.dumps(properties, comments=comment, timestamp=None).encode("ascii")
+    text = javaproperties.dumps(properties, comments=comment, timestamp=None, ensure_ascii_comments=True)
+    return text.encode("ascii")
 
 
 def _parsed(data: bytes, path: str) -> dict[str, str]:
