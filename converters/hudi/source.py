@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from converters.errors import CorruptTable
 from converters.hudi.avro_schema import read_schema
+from converters.hudi.column_history import read_column_history
 from converters.hudi.dropped_columns import with_partition_columns
 from converters.hudi.file_batches import TableFiles, file_batches
 from converters.hudi.instants import instant_millis
@@ -113,10 +114,11 @@ class HudiSource:
         columns = read_schema(text, keep_meta_columns=self._options.meta_columns, where=where)
         if state.config.drops_partition_columns:
             columns = with_partition_columns(columns, state.config.partition_fields)
+        history = read_column_history(state, keep_meta_columns=self._options.meta_columns)
         live = find_live_files(state, None, leave_out_logs=self._options.read_optimized)
         paths = live.paths(self._location).combine_chunks()
         samples = sample_files(self._storage, self._samples, live.files, paths)
-        schema, field_ids = settle_field_ids(columns, samples.footers, mapped=False, complete=False)
+        schema, field_ids = settle_field_ids(history.with_ids(columns), samples.footers, mapped=False, complete=False)
         reader = StatisticsReader(self._storage, None)
         fields, asked = self._fields(state.config)
         partitioned = PartitionReader(reader, live.files, paths).read(
@@ -143,6 +145,7 @@ class HudiSource:
                 properties=config.properties,
                 metadata_path=hoodie_directory(self._location),
                 schema_text=text,
+                names_are_stable=history.names_are_stable(live.files["instant"].unique().to_pylist()),
                 field_ids=field_ids,
                 feature_names=_feature_names(config),
                 promotions=promotions(schema, shapes),

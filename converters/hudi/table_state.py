@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import msgspec
 import pyarrow as pa
 
 from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTableFeature
+from converters.hudi.archive import archived_commits
 from converters.hudi.commit_metadata import REPLACED, CommitMetadata, read_commit
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory, read_table_config
 from converters.hudi.timeline import Instant, Timeline, read_timeline
@@ -94,10 +96,9 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
             CorruptTable: A commit cannot be read.
             UnsupportedTableFeature: The table has no schema yet.
         """
-        for instant in reversed(self.writes):
-            commit = self.commit(instant)
+        for commit in self._commits_from_newest():
             if commit.schema is not None and commit.may_change_schema:
-                return commit.schema, f"{instant.where}: its schema"
+                return commit.schema, f"{commit.instant.where}: its schema"
         properties = join(hoodie_directory(self.location), PROPERTIES_FILE)
         if self.config.create_schema is not None:
             return self.config.create_schema, f"The schema in '{properties}'"
@@ -110,6 +111,10 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         """Partitions that the commits read so far name."""
         found = [commit.write_stats["partition"] for commit in self._commits.values()]
         return sorted({partition for column in found for partition in column.unique().to_pylist()})
+
+    def _commits_from_newest(self) -> Iterator[CommitMetadata]:
+        yield from map(self.commit, reversed(self.writes))
+        yield from archived_commits(self.storage, self.location, self.config)
 
     @cached_property
     def _commits(self) -> dict[str, CommitMetadata]:

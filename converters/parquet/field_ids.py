@@ -1,8 +1,8 @@
 """Parquet field ids in the data files of a Delta or Hudi table.
 
 Iceberg's readers go by the ids of a file that has any, Delta's go by names unless the table maps its columns.  A table
-made from Iceberg files by another converter has ids that its metadata does not know: they are looked for in a few files, and where there are
-some, the schema takes them over.
+made from Iceberg files by another converter has ids that its metadata does not know: they are looked for in a few
+files, and where there are some, the schema takes them over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from converters.model.types import ListType, MapType, StructType, Type
 from converters.parquet.footers import Footer, read_footer, read_footers
 from converters.storage.base import Storage
 
-__all__ = ["FieldIdCheck", "Samples", "settle_field_ids"]
+__all__ = ["FieldIdCheck", "Samples", "renumbered", "settle_field_ids"]
 
 Path = tuple[str, ...]
 _HINT = "Rewrite the table's data files with one writer."
@@ -53,7 +53,12 @@ def settle_field_ids(
                 raise _refusal(f"The data files have two field ids for '{'.'.join(path)}'")
     if not found:
         return schema, "none"
-    return _Renumbered(found).schema(schema), "all"
+    return renumbered(schema, found), "all"
+
+
+def renumbered(schema: Schema, ids: Mapping[Path, int]) -> Schema:
+    """The schema with other field ids: those given by path, and new ones above them for what is not among these."""
+    return _Renumbered(ids).schema(schema)
 
 
 class FieldIdCheck:
@@ -158,7 +163,7 @@ def _below(type_: Type, path: Path) -> Iterator[tuple[Path, int]]:
 
 
 class _Renumbered:
-    """A schema with the ids of data files, and new ones above them for what no file has."""
+    """A schema with given ids, and new ones above them for the rest."""
 
     def __init__(self, ids: Mapping[Path, int]) -> None:
         self._ids = ids
