@@ -37,7 +37,7 @@ def _spark_stops() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Real Delta and Iceberg tables, and the rows that are in them."""
+    """Real Delta, Iceberg and Hudi tables, and the rows that are in them."""
     return Corpus(tmp_path_factory.mktemp("corpus"))
 
 

@@ -1,6 +1,7 @@
-"""Delta and Iceberg tables as real writers leave them, with the rows that are in them.
+"""Delta, Iceberg and Hudi tables as real writers leave them, with the rows that are in them.
 
-``cases.json`` lists them; ``tables.tar.zst`` holds each table and, for some, what it was after each of its commits.
+``cases.json`` lists them; ``tables.tar.zst`` and ``hudi.tar.zst`` hold each table and, for some, what it was after each
+of its commits.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import zstandard
@@ -21,6 +22,7 @@ from tests.readers import Format, Reader, canonical_rows, digest, read
 
 HERE = Path(__file__).parent
 WRITTEN_AT = "/corpus"  # the root that the tables were written under
+ARCHIVES: dict[Format, str] = {"delta": "tables.tar.zst", "iceberg": "tables.tar.zst", "hudi": "hudi.tar.zst"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,17 @@ class Contents:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One table of the corpus."""
+    """One table of the corpus.
+
+    Attributes:
+        name: Its format, a slash, and what is special about it.
+        writer: Who wrote it.
+        notes: How.
+        contents: What was written (not what a reader that errs makes of it).
+        stages: What it held after its first commits.
+        reader: A reader that sees what was written.
+        table_version: Of a Hudi table: the version of its layout.
+    """
 
     name: str
     writer: str
@@ -49,6 +61,7 @@ class Case:
     contents: Contents
     stages: tuple[Contents, ...] = ()
     reader: Reader = "spark"
+    table_version: int | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -56,7 +69,7 @@ class Case:
     @property
     def format(self) -> Format:
         """Return the table's format."""
-        return "delta" if self.name.startswith("delta/") else "iceberg"
+        return next(known for known in ARCHIVES if self.name.startswith(f"{known}/"))
 
     def at(self, stage: int | None) -> Contents:
         """Return what the table held after its nth commit (from 1), or holds at last."""
@@ -71,6 +84,7 @@ def _case(name: str, said: dict[str, Any]) -> Case:
         Contents.of(said),
         tuple(Contents.of(stage) for stage in said.get("stages", [])),
         said.get("reader", "spark"),
+        said.get("table_version"),
     )
 
 
@@ -80,7 +94,7 @@ def _all() -> dict[str, Case]:
     return {name: _case(name, said) for name, said in listed.items()}
 
 
-def cases(table_format: Literal["delta", "iceberg"] | None = None) -> list[Case]:
+def cases(table_format: Format | None = None) -> list[Case]:
     """Return the cases, of one format or of all."""
     return [case for case in _all().values() if table_format in (None, case.format)]
 
@@ -91,15 +105,20 @@ def case(name: str) -> Case:
 
 
 class Corpus:
-    """The tables, unpacked under a folder of this test session."""
+    """The tables, unpacked under a folder of this test session when they are first wanted."""
 
     def __init__(self, folder: Path) -> None:
         self._pristine = folder / "pristine"
         self._shared = folder / "shared"
         self._rows: dict[tuple[str, int | None], pa.Table] = {}
-        packed = (HERE / "tables.tar.zst").read_bytes()
-        with tarfile.open(fileobj=io.BytesIO(zstandard.decompress(packed))) as archive:
-            _unpack(archive, self._pristine)
+        self._unpacked: set[str] = set()
+
+    def _source(self, wanted: Case) -> Path:
+        name = ARCHIVES[wanted.format]
+        if name not in self._unpacked:
+            unpack(HERE / name, self._pristine)
+            self._unpacked.add(name)
+        return self._pristine
 
     def copy(self, wanted: Case | str, root: Path, stage: int | None = None) -> Path:
         """Put a table under `root`, to be done with as one likes, and return where it is.
@@ -107,7 +126,7 @@ class Corpus:
         A stage is put where the table is: a later one takes the place of an earlier one, as if it had been written to.
         """
         wanted = case(wanted) if isinstance(wanted, str) else wanted
-        source = self._pristine / wanted.name
+        source = self._source(wanted) / wanted.name
         if stage is not None:
             source = self._pristine / "stages" / wanted.name / f"stage{stage}"
         place = root.absolute() / wanted.name
@@ -127,7 +146,7 @@ class Corpus:
         return place if place.exists() else self.copy(wanted, root, stage)
 
     def rows(self, wanted: Case | str, stage: int | None = None) -> pa.Table:
-        """Return a table's rows as its writer's own reader sees them; they are what the corpus says they are."""
+        """Return a table's rows as a reader that is right about it sees them: they are what the corpus says."""
         wanted = case(wanted) if isinstance(wanted, str) else wanted
         if (wanted.name, stage) not in self._rows:
             rows = read(wanted.format, self.path(wanted, stage), wanted.reader)
@@ -137,17 +156,19 @@ class Corpus:
         return self._rows[wanted.name, stage]
 
 
-def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
-    """Write out files and empty folders (`extractall` differs too much between Python versions)."""
-    for member in archive:
-        place = folder / member.name
-        content = archive.extractfile(member)
-        if content is None:
-            place.mkdir(parents=True, exist_ok=True)
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content.read())
-        os.utime(place, (member.mtime, member.mtime))
+def unpack(packed: Path, folder: Path) -> None:
+    """Write out an archive's files and empty folders (`extractall` differs too much between Python versions)."""
+    data = zstandard.decompress(packed.read_bytes())
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive:
+            place = folder / member.name
+            content = archive.extractfile(member)
+            if content is None:
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content.read())
+            os.utime(place, (member.mtime, member.mtime))
 
 
 def _replace(source: Path, place: Path) -> None:

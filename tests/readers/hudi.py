@@ -26,17 +26,22 @@ class Answer:
     files_read: int
 
 
-def options(reader: str, version: int | str | None = None, *, skipping: bool = True) -> dict[str, str]:
+def options(
+    reader: str, location: str | Path, version: int | str | None = None, *, skipping: bool = True
+) -> dict[str, str]:
     """Return how a reader is told to read.
 
     Args:
         reader: One of `VERSIONS`.
+        location: The table's directory.
         version: The instant to travel to.
         skipping: Whether files may be skipped by the statistics of the metadata table.
     """
     chosen = {"hoodie.enable.data.skipping": "true" if skipping else "false"}
     if reader == "spark-hudi-0.15.0":
         chosen["hoodie.metadata.enable"] = "true"  # its readers list directories unless told
+    if any(Path(str(location).removeprefix("file://"), ".hoodie", ".schema").glob("*.schemacommit")):
+        chosen["hoodie.schema.on.read.enable"] = "true"  # else renamed columns are null
     if version is not None:
         chosen["as.of.instant"] = str(version)
     return chosen
@@ -72,7 +77,7 @@ def query(
     Raises:
         HudiError: An older version of Hudi could not answer (the session of this process raises its own errors).
     """
-    chosen = options(reader, version, skipping=skipping) | dict(more or {})
+    chosen = options(reader, location, version, skipping=skipping) | dict(more or {})
     return _ask(reader, Question(str(location), [sql], chosen, keep_meta_columns))
 
 
@@ -93,9 +98,19 @@ def run(reader: str, *statements: str) -> pa.Table:
 
 
 def read_with_rust(location: str | Path, version: int | str | None = None) -> pa.Table:
-    """Read a table with hudi-rs, which needs no Java."""
-    table = HudiTableBuilder.from_base_uri(str(location)).build()
-    batches = table.read(HudiReadOptions().with_as_of_timestamp(str(version)) if version is not None else None)
+    """Read a table with hudi-rs, which needs no Java.
+
+    Raises:
+        HudiError: It cannot.
+    """
+    asked = HudiReadOptions().with_as_of_timestamp(str(version)) if version is not None else None
+    try:
+        table = HudiTableBuilder.from_base_uri(str(location)).build()
+        batches = table.read(asked)
+    except BaseException as error:  # what it has not been taught is a panic, which is no Exception
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise HudiError(str(error)) from error
+        raise
     parts = [pa.Table.from_batches([pa.record_batch(batch)]) for batch in batches]
     if not parts:
         return pa.schema(table.get_schema()).empty_table()

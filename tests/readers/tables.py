@@ -142,7 +142,7 @@ def spark_frame(table_format: Format, location: str | Path, version: int | str |
     location = str(location)
     options = {}
     if table_format == "hudi":
-        return spark.load("hudi", location, **hudi.options("spark", version))
+        return spark.load("hudi", location, **hudi.options("spark", location, version))
     if table_format == "delta":
         if version is not None:
             options["versionAsOf"] = str(version)
