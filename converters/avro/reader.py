@@ -51,7 +51,7 @@ class UndecodableRowsError(ValueError):
 
 
 def decode_rows(
-    schema: FlatSchema, rows: int, content: Sequence[bytes], columns: Sequence[str], *, key: str
+    schema: FlatSchema, rows: int, content: Sequence[bytes | memoryview], columns: Sequence[str], *, key: str
 ) -> pa.Table:
     """Decode rows.
 

@@ -15,14 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from converters.hudi.byte_slices import copied_slices
 from converters.hudi.hfile_layout import ENTRY_OVERHEAD, KEY_OVERHEAD
 
-__all__ = ["Entries", "find_entries"]
+__all__ = ["PADDING", "Entries", "find_entries"]
 
 IntArray = npt.NDArray[np.int64]
 
 _FEWEST_TOGETHER = 16
 """Below this many blocks, walking them one by one is faster."""
+
+PADDING = 16
+"""Zero bytes behind the data blocks."""
 
 _HEAD = struct.Struct(">iiH")
 
@@ -31,7 +35,8 @@ class Entries(msgspec.Struct, frozen=True):
     """Entries, by where they stand in one buffer.
 
     Attributes:
-        data: The decompressed data blocks, one after another.
+        data: The decompressed data blocks, one after another, and then sixteen zero bytes, so that eight bytes can be
+            read at any place.
         key_starts: Where each key (the row) begins.
         key_lengths: Its length.
         value_starts: Where each value begins.
@@ -49,25 +54,11 @@ class Entries(msgspec.Struct, frozen=True):
 
     def keys(self) -> pa.Array:
         """The keys, binary."""
-        return self._taken(0).cast(pa.binary())
+        return copied_slices(self.data, self.key_starts, self.key_lengths).cast(pa.binary())
 
     def values(self) -> pa.Array:
         """The values, large binary."""
-        return self._taken(2)
-
-    def _taken(self, which: int) -> pa.Array:
-        """Copy every fourth slice: between the bounds of keys and values lie key, gap, value, gap."""
-        count = len(self)
-        bounds = np.empty(4 * count + 1, np.int64)
-        bounds[0:-1:4] = self.key_starts
-        bounds[1::4] = self.key_starts + self.key_lengths
-        bounds[2::4] = self.value_starts
-        bounds[3::4] = self.value_starts + self.value_lengths
-        bounds[-1] = len(self.data)
-        slices = pa.Array.from_buffers(
-            pa.large_binary(), 4 * count, [None, pa.py_buffer(bounds), pa.py_buffer(self.data)]
-        )
-        return slices.take(pa.array(np.arange(which, 4 * count, 4)))
+        return copied_slices(self.data, self.value_starts, self.value_lengths)
 
 
 def find_entries(blocks: Sequence[bytes | memoryview]) -> Entries:
@@ -79,7 +70,7 @@ def find_entries(blocks: Sequence[bytes | memoryview]) -> Entries:
     Raises:
         ValueError: An entry does not fit its block.
     """
-    data = b"".join(blocks)
+    data = b"".join((*blocks, bytes(PADDING)))
     sizes = np.array([len(block) for block in blocks], np.int64)
     ends = np.cumsum(sizes)
     starts = ends - sizes

@@ -26,6 +26,7 @@ __all__ = [
     "CDC_DATA",
     "COMMAND",
     "COMMAND_TYPE",
+    "COMPACTED_BLOCK_TIMES",
     "CORRUPT",
     "DELETE",
     "HFILE_DATA",
@@ -51,6 +52,7 @@ INSTANT_TIME: Final = 0
 TARGET_INSTANT_TIME: Final = 1
 SCHEMA: Final = 2
 COMMAND_TYPE: Final = 3
+COMPACTED_BLOCK_TIMES: Final = 4
 """Names in a block's header (``HeaderMetadataType``)."""
 
 _MAGIC = b"#HUDI#"

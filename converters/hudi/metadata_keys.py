@@ -110,6 +110,6 @@ def _base64(digests: ByteArray, padding: int) -> ByteArray:
     filled = np.zeros((count, width + padding), np.uint8)
     filled[:, :width] = digests
     encoded = binascii.b2a_base64(filled.tobytes(), newline=False)
-    matrix = np.frombuffer(encoded, np.uint8).reshape(count, -1).copy()
+    matrix = np.frombuffer(encoded, np.uint8).reshape(count, 4 * (filled.shape[1] // 3)).copy()
     matrix[:, -padding:] = ord("=")
     return matrix

@@ -30,7 +30,7 @@ def bytes_field(number: int, value: bytes) -> bytes:
     return unsigned_varint(number << 3 | _BYTES) + unsigned_varint(len(value)) + value
 
 
-def read_varint(data: bytes, place: int) -> tuple[int, int]:
+def read_varint(data: bytes | memoryview, place: int) -> tuple[int, int]:
     """The number at a place, and the place behind it.
 
     Raises:
