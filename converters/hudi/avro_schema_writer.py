@@ -150,8 +150,8 @@ def _check_name(field: Field, path: tuple[str, ...]) -> None:
             "underscores only, and starts with no digit.",
             hint="Rename the column.",
         )
-    if not path and field.name in META_COLUMNS and field.type != PRIMITIVE_KINDS["string"]:
+    if not path and field.name in META_COLUMNS:
+        # Hudi 1.x does not show such a column of a table without meta fields.
         raise UnsupportedTableFeature(
-            f"The column '{field.name}' has the name of one of Hudi's own columns, but is no string.",
-            hint="Rename the column.",
+            f"The column '{field.name}' has the name of one of Hudi's own columns.", hint="Rename or drop the column."
         )
