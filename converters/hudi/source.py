@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.errors import CorruptTable
-from converters.hudi.avro_schema import read_schema
+from converters.hudi.avro_schema import TableSchema, parse_schema
 from converters.hudi.column_history import read_column_history
 from converters.hudi.dropped_columns import with_partition_columns
 from converters.hudi.file_batches import TableFiles, file_batches
+from converters.hudi.indexed_statistics import IndexedStatistics
 from converters.hudi.instants import instant_millis
 from converters.hudi.key_generators import PathField, path_fields
 from converters.hudi.live_files import LiveFiles, find_live_files
+from converters.hudi.metadata_table import COLUMN_STATS, MetadataTable
 from converters.hudi.partition_reader import PartitionReader
 from converters.hudi.partition_spec import parse_partition_spec
 from converters.hudi.partition_values import PathStyle
@@ -111,15 +113,17 @@ class HudiSource:
         """
         state = read_table_state(self._storage, self._location)
         text, where = state.schema_text()
-        columns = read_schema(text, keep_meta_columns=self._options.meta_columns, where=where)
+        parsed = parse_schema(text, keep_meta_columns=self._options.meta_columns, where=where)
+        columns = parsed.schema
         if state.config.drops_partition_columns:
             columns = with_partition_columns(columns, state.config.partition_fields)
         history = read_column_history(state, keep_meta_columns=self._options.meta_columns)
-        live = find_live_files(state, None, leave_out_logs=self._options.read_optimized)
+        metadata_table = MetadataTable.open(self._storage, self._location, state.config, state.timeline)
+        live = find_live_files(state, metadata_table, leave_out_logs=self._options.read_optimized)
         paths = live.paths(self._location).combine_chunks()
         samples = sample_files(self._storage, self._samples, live.files, paths)
         schema, field_ids = settle_field_ids(history.with_ids(columns), samples.footers, mapped=False, complete=False)
-        reader = StatisticsReader(self._storage, None)
+        reader = StatisticsReader(self._storage, _index(metadata_table, parsed, schema))
         fields, asked = self._fields(state.config)
         partitioned = PartitionReader(reader, live.files, paths).read(
             schema, fields, _style(state.config), asked=asked, dropped=state.config.drops_partition_columns
@@ -177,6 +181,14 @@ class HudiSource:
         if self._options.partition_spec is not None:
             return parse_partition_spec(self._options.partition_spec), True
         return path_fields(config), False
+
+
+def _index(table: MetadataTable | None, parsed: TableSchema, schema: Schema) -> IndexedStatistics | None:
+    if table is None or COLUMN_STATS not in table.slices:
+        return None
+    # The ids may have been changed since the schema was read.
+    in_millis = {parsed.schema.by_id[id_].path for id_ in parsed.in_millis}
+    return IndexedStatistics(table, frozenset(node.id for node in schema.nodes if node.path in in_millis))
 
 
 def _style(config: TableConfig) -> PathStyle:

@@ -35,9 +35,8 @@ class StatisticsReader:
 
     def indexed(self, files: pa.Table, leaves: Sequence[Leaf]) -> FileStatistics:
         """What the metadata table says; everything may be unknown."""
-        if self._index is None:
-            return _nothing(len(files), leaves)
-        return self._index.read(files, leaves)
+        found = None if self._index is None else self._index.read(files, leaves)
+        return found or _nothing(len(files), leaves)
 
     def completed(
         self, known: FileStatistics, wanted: pa.Array, files: pa.Table, paths: pa.Array, leaves: Sequence[Leaf]
