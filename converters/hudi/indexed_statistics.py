@@ -1,10 +1,15 @@
 """Statistics from the metadata table's partition ``column_stats``, as far as they are true.
 
-Hudi takes them from the footers of the files that it writes (``ParquetUtils.readColumnStatsFromMetadata``), and two
-things there are not what they seem.  Parquet's Java writer leaves the statistics of a row group out where a text is
-long (4 kB for both bounds together), where a value is NaN, and for INT96.  For such a row group Hudi counts every value
-as null, and its bounds are those of the file's other row groups.  So for these types, statistics are believed only
-where nothing is counted as null.
+Hudi takes them from the footers of the files that it writes (``ParquetUtils.readColumnStatsFromMetadata``), a row
+group after the other, and they are not always what they seem:
+
+* Parquet's Java writer leaves statistics out where a text is long (4 kB for both bounds together), and for INT96.  Hudi
+  counts every value of such a row group as null, and the bounds are those of the other row groups.
+* Where a row group has a NaN, Parquet's Java reader has no bounds, and Hudi writes 0 for both.
+* Where it has nulls only, Hudi 1.1 and later write 0 for both bounds of a number, too.
+
+So bounds of floating types are never believed, texts and bytes only where nothing is counted as null, and bounds of
+columns with nulls may be wide.  What Hudi writes of their tightness says nothing of base files.
 
 Files that Hudi did not write have the statistics that another table said.  Java XTable cuts their timestamps to
 milliseconds.
@@ -24,7 +29,7 @@ from converters.parquet.statistics import FileStatistics, LeafStatistics
 
 __all__ = ["IndexedStatistics"]
 
-_LEFT_OUT = ("string", "binary", "uuid", "float", "double")
+_LEFT_OUT = ("string", "binary", "uuid")
 _TIMES = ("timestamp", "timestamptz")
 _FLOATING = ("float", "double")
 _MILLISECOND = 1000
@@ -76,15 +81,19 @@ class IndexedStatistics:
         if _kind(type_) in _TIMES:
             upper = pc.if_else(external, _to_the_end_of(upper), upper)
         lower, upper = _signed(lower, upper, type_)
-        trusted = pc.or_(external, _is_told_right(type_, values, nulls))
-        known = pc.and_kleene(trusted, pc.and_(pc.is_valid(lower), pc.is_valid(upper)))
-        tight = pc.fill_null(pc.struct_field(record, "tight"), fill_value=True)
+        trusted = pc.or_kleene(external, _is_told_right(type_, values, nulls))
+        known = pc.and_(pc.and_(pc.is_valid(lower), pc.is_valid(upper)), pc.less(nulls, values))
+        known = pc.and_kleene(trusted, known)
+        if _kind(type_) in _FLOATING:
+            known = pc.and_kleene(external, known)
         return LeafStatistics(
             present=pc.if_else(pc.is_valid(record), pa.scalar(value=True), pa.scalar(None, pa.bool_())),
             null_count=_where(trusted, nulls),
             lower=_where(known, lower),
             upper=_where(known, upper),
-            exact=pc.and_(pc.fill_null(known, fill_value=False), pc.and_(tight, pc.invert(external))),
+            exact=pc.fill_null(
+                pc.and_kleene(pc.and_kleene(known, pc.equal(nulls, 0)), pc.invert(external)), fill_value=False
+            ),
         )
 
 
@@ -120,7 +129,7 @@ def _kind(type_: Type) -> str:
 
 
 def _is_told_right(type_: Type, values: pa.Array, nulls: pa.Array) -> pa.Array:
-    """Whether what Hudi says of a column of a file that it wrote is what is in the file."""
+    """Whether the null count that Hudi says of a column of a file that it wrote is what is in the file."""
     kind = _kind(type_)
     if kind in _LEFT_OUT or isinstance(type_, FixedType):
         return pc.equal(nulls, 0)
