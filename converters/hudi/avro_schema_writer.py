@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from converters.errors import UnsupportedTableFeature
-from converters.hudi.avro_logical_types import XTABLE_LOGICAL_TYPE
 from converters.hudi.avro_names import META_COLUMNS, is_legal_name, legal_name, record_name
 from converters.model.schema import Schema
 from converters.model.types import (
@@ -30,7 +29,6 @@ from converters.model.types import (
 
 __all__ = ["decimal_bytes", "write_schema"]
 
-_UUID_BYTES = 16
 _PRIMITIVES: dict[str, Any] = {
     "boolean": "boolean",
     "byte": "int",
@@ -40,7 +38,6 @@ _PRIMITIVES: dict[str, Any] = {
     "float": "float",
     "double": "double",
     "date": {"type": "int", "logicalType": "date"},
-    "time": {"type": "long", "logicalType": "time-micros"},
     "timestamp": {"type": "long", "logicalType": "local-timestamp-micros"},
     "timestamptz": {"type": "long", "logicalType": "timestamp-micros"},
     "string": "string",
@@ -104,8 +101,6 @@ def _type(type_: Type, path: tuple[str, ...], namespace: str, name: str) -> Any:
         name: The column that it is in; of a list's or map's members, that list's or map's.
     """
     match type_:
-        case PrimitiveType("uuid"):
-            return {**_fixed(_UUID_BYTES, namespace, name), XTABLE_LOGICAL_TYPE: "uuid"}
         case PrimitiveType(kind) if kind in _PRIMITIVES:
             return _PRIMITIVES[kind]
         case DecimalType(precision, scale):
@@ -129,7 +124,7 @@ def _type(type_: Type, path: tuple[str, ...], namespace: str, name: str) -> Any:
             return {"type": "map", "values": _member(value, (*path, "value"), namespace, name, required=required)}
         case _:
             raise UnsupportedTableFeature(
-                f"The column '{'.'.join(path)}' is of the type {type_name(type_)}, which Hudi does not have.",
+                f"The column '{'.'.join(path)}' is of the type {type_name(type_)}, which readers of Hudi do not have.",
                 hint="Drop the column, or write it as another type.",
             )
 

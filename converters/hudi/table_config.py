@@ -33,6 +33,10 @@ _LARGEST = 16 * 2**20
 _NAME = "hoodie.table.name"
 _VERSION = "hoodie.table.version"
 _CHECKSUM = "hoodie.table.checksum"
+_TIMELINE = "hoodie.timeline.path"
+_HISTORY = "hoodie.timeline.history.path"
+_ARCHIVE = "hoodie.archivelog.folder"
+_DIRECTORIES = (_TIMELINE, _HISTORY, _ARCHIVE)
 
 
 class TableConfig(msgspec.Struct, frozen=True):
@@ -139,7 +143,7 @@ class TableConfig(msgspec.Struct, frozen=True):
     @property
     def timeline_path(self) -> str:
         """Name of the timeline's directory in layout 2."""
-        return self._text("hoodie.timeline.path", "timeline")
+        return self._text(_TIMELINE, "timeline")
 
     @property
     def create_schema(self) -> str | None:
@@ -199,8 +203,8 @@ def archive_directory(location: str, config: TableConfig) -> str:
     """Where the archived part of a table's timeline lies, whether there is one or not."""
     properties = config.properties
     if config.timeline_layout == 1:
-        return join(hoodie_directory(location), properties.get("hoodie.archivelog.folder") or "archived")
-    return join(config.timeline_directory(location), properties.get("hoodie.timeline.history.path") or "history")
+        return join(hoodie_directory(location), properties.get(_ARCHIVE) or "archived")
+    return join(config.timeline_directory(location), properties.get(_HISTORY) or "history")
 
 
 def metadata_table_location(location: str) -> str:
@@ -280,7 +284,7 @@ def _is_whole(data: bytes, config: TableConfig) -> bool:
 
 
 def _check(config: TableConfig, path: str) -> None:
-    text = config.properties[_VERSION]
+    text = config.properties[_VERSION].strip()
     if not (text.isascii() and text.isdecimal()):
         raise CorruptTable(f"The table properties '{path}' have the table version '{text[:32]}', which is no number.")
     if config.version not in _VERSIONS:
@@ -307,7 +311,7 @@ def _check(config: TableConfig, path: str) -> None:
         )
     if config.table_type not in {"COPY_ON_WRITE", "MERGE_ON_READ"}:
         raise CorruptTable(f"The table properties '{path}' have the unknown table type '{config.table_type[:32]}'.")
-    if ".." in config.timeline_path.split("/"):
+    if any(".." in config.properties.get(key, "").split("/") for key in _DIRECTORIES):
         raise CorruptTable(f"The table properties '{path}' have a timeline outside the table.")
 
 

@@ -94,8 +94,11 @@ def test_a_table_of_an_unknown_type_is_corrupt(tmp_path: Path) -> None:
     _refused(tmp_path, CorruptTable, "'HEAP'", hoodie__table__type="HEAP")
 
 
-def test_a_timeline_outside_the_table_is_corrupt(tmp_path: Path) -> None:
-    _refused(tmp_path, CorruptTable, "outside", hoodie__timeline__path="../../other")
+@pytest.mark.parametrize(
+    "key", ["hoodie__timeline__path", "hoodie__timeline__history__path", "hoodie__archivelog__folder"]
+)
+def test_a_timeline_outside_the_table_is_corrupt(tmp_path: Path, key: str) -> None:
+    _refused(tmp_path, CorruptTable, "outside", **{key: "../../other"})
 
 
 def test_the_backup_counts_when_an_update_broke_off(tmp_path: Path) -> None:

@@ -170,8 +170,8 @@ def test_names_of_hudis_own_columns_are_refused(name: str) -> None:
         write_schema(Schema((Field(id=1, name=name, type=PRIMITIVE_KINDS["string"]),)), "t")
 
 
-@pytest.mark.parametrize("kind", ["timestamp_ns", "timestamptz_ns"])
-def test_nanoseconds_are_refused(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["timestamp_ns", "timestamptz_ns", "time", "uuid"])
+def test_what_readers_of_hudi_do_not_have_is_refused(kind: str) -> None:
     with pytest.raises(UnsupportedTableFeature, match=f"'c'.*{kind}"):
         write_schema(_one(PRIMITIVE_KINDS[kind]), "t")
 
