@@ -45,6 +45,7 @@ def file_batches(found: TableFiles, table: Table, reader: StatisticsReader) -> I
         files = found.files.slice(start, size)
         paths = found.paths.slice(start, size)
         statistics = _statistics(found, start, files, paths, table, reader)
+        statistics = _without_path_columns(statistics, found.partitioning)
         yield data_file_batch(
             shape,
             {
@@ -66,6 +67,18 @@ def _statistics(
     leaves = table.schema.leaves
     known = reader.indexed(files, leaves)
     return reader.completed(known, pc.is_null(known.row_count), files, paths, leaves)
+
+
+def _without_path_columns(statistics: FileStatistics, partitioning: Partitioning) -> FileStatistics:
+    """Take a partition column that a file lacks for unknown, not for null: its value is in the path."""
+    columns = dict(statistics.columns)
+    for field in partitioning.spec.fields:
+        leaf = columns.get(field.source_id)
+        if leaf is not None:
+            there = pc.fill_null(leaf.present, fill_value=False)
+            null_count = pc.if_else(there, leaf.null_count, pa.scalar(None, pa.int64()))
+            columns[field.source_id] = msgspec.structs.replace(leaf, null_count=null_count)
+    return msgspec.structs.replace(statistics, columns=columns)
 
 
 def _sliced(statistics: FileStatistics, start: int, count: int) -> FileStatistics:
