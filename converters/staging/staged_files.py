@@ -64,5 +64,5 @@ class StagedFiles:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        with pa.OSFile(self._file.name) as source, pa.ipc.open_stream(source) as reader:
+        with pa.memory_map(self._file.name) as source, pa.ipc.open_stream(source) as reader:
             yield from reader
