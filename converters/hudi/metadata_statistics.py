@@ -123,6 +123,7 @@ class _Columns:
             arrays[name] = self._spread(members, pa.bool_() if name == "tight" else pa.int64())
         for name, parts in self._bounds.items():
             arrays[name] = pa.nulls(self._count) if kind is None else self._spread(parts, kind)
+        _doubt(arrays)
         there = np.zeros(self._count, np.bool_)
         for rows in self._rows:
             there[rows] = True
@@ -137,6 +138,23 @@ class _Columns:
         places = np.full(self._count, -1, np.int64)
         places[np.concatenate([rows for rows, _ in parts])] = np.arange(len(values))
         return values.take(pa.array(places, mask=places < 0))
+
+
+def _doubt(arrays: dict[str, pa.Array]) -> None:
+    """Make unknown what Hudi also writes where it knows nothing.
+
+    Of a footer without bounds it takes zeros for bounds: where all values are null, and where floating-point numbers
+    have NaN among them.  (Real zeros would be ``-0.0`` and ``0.0``.)  Of a footer without statistics it says that all
+    values are null.  Source: ``ParquetUtils.readColumnStatsFromMetadata`` and Parquet's ``Statistics.Builder``.
+    """
+    no_values = pc.fill_null(pc.less_equal(arrays["value_count"], arrays["null_count"]), fill_value=False)
+    doubtful = no_values
+    if pa.types.is_floating(arrays["min"].type):
+        zeros = pc.and_(pc.equal(arrays["min"], 0.0), pc.equal(arrays["max"], 0.0))
+        unordered = pc.or_(pc.is_nan(arrays["min"]), pc.is_nan(arrays["max"]))
+        doubtful = pc.or_(doubtful, pc.fill_null(pc.or_kleene(zeros, unordered), fill_value=False))
+    for name, unknown in (("min", doubtful), ("max", doubtful), ("null_count", no_values)):
+        arrays[name] = pc.if_else(unknown, pa.scalar(None, arrays[name].type), arrays[name])
 
 
 def _key_matrix(keys: pa.Array, where: str) -> ByteArray:

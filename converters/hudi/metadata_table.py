@@ -116,6 +116,8 @@ class MetadataTable(msgspec.Struct, frozen=True, dict=True):
             ``max``, bounds typed as the metadata table types them (timestamps may be numbers in the unit of the
             table's schema), null where there are none or their types cannot be told or brought together; and
             ``tight`` (bool): whether values equal to both bounds are known to be there, null where it is not said.
+            What Hudi also writes where it knows nothing is not known here, either: bounds of zero of floating-point
+            numbers, and that all values are null.
             None where the table has no statistics that may be used.
 
         Raises:
