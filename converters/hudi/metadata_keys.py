@@ -18,7 +18,15 @@ import pyarrow.compute as pc
 from converters.avro.columns import numbers_of
 from converters.avro.writer import binary_from_matrix
 
-__all__ = ["ALL_PARTITIONS", "UNPARTITIONED", "FileKeys", "column_key", "column_stats_keys", "partition_key"]
+__all__ = [
+    "ALL_PARTITIONS",
+    "UNPARTITIONED",
+    "FileKeys",
+    "column_key",
+    "column_stats_keys",
+    "partition_key",
+    "with_one_unpartitioned",
+]
 
 ALL_PARTITIONS = "__all_partitions__"
 """Key of the record that lists the partitions."""
@@ -42,6 +50,21 @@ def column_key(column: str) -> bytes:
     In the order of these, all of one column's statistics follow all of another's.
     """
     return _hashes([column]).tobytes()
+
+
+def with_one_unpartitioned(keys: ByteArray) -> ByteArray:
+    """Give keys of statistics, the rows of a matrix, the one form that this module makes.
+
+    Hudi 0.14, and with it Java XTable 0.4, hashes the empty partition path as it is, later versions as ``.``.
+    """
+    empty, wanted = (_hashes([path])[0] for path in ("", UNPARTITIONED))
+    start, stop = len(wanted), 2 * len(wanted)
+    rows = np.flatnonzero(keys[:, start] == empty[0])
+    rows = rows[(keys[rows, start:stop] == empty).all(axis=1)]
+    if len(rows):
+        keys = keys.copy()
+        keys[rows, start:stop] = wanted
+    return keys
 
 
 def column_stats_keys(column: str, partitions: pa.Array, names: pa.Array) -> pa.Array:

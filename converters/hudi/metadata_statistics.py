@@ -22,7 +22,7 @@ from converters.hudi.avro_shapes import read_shape
 from converters.hudi.delete_block import DeletedKeys
 from converters.hudi.hfile_reader import HFile
 from converters.hudi.metadata_bound_values import one_type
-from converters.hudi.metadata_keys import FileKeys, column_key
+from converters.hudi.metadata_keys import FileKeys, column_key, with_one_unpartitioned
 from converters.hudi.metadata_slices import MetadataContent
 from converters.hudi.metadata_statistics_records import BoundsPart, StatisticsRecords, read_statistics_records
 
@@ -158,13 +158,13 @@ def _doubt(arrays: dict[str, pa.Array]) -> None:
 
 
 def _key_matrix(keys: pa.Array, where: str) -> ByteArray:
-    """The keys in ascending order, as they stand in HFiles."""
+    """The keys, ascending by column, as they stand in HFiles."""
     if bool((numbers_of(pc.binary_length(keys)) != _KEY_BYTES).any()):
         raise CorruptTable(f"{where} has keys that are none of column statistics.")
     _, offsets, data = keys.buffers()
     start = int(np.frombuffer(offsets, np.int32)[keys.offset])
     matrix: ByteArray = np.frombuffer(data, np.uint8)[start : start + len(keys) * _KEY_BYTES].reshape(-1, _KEY_BYTES)
-    return matrix
+    return with_one_unpartitioned(matrix)
 
 
 def _range_of(keys: ByteArray, prefix: bytes) -> tuple[int, int]:

@@ -124,9 +124,9 @@ def test_a_schema_that_refers_to_itself_or_explodes_is_refused() -> None:
     own = '{"type":"record","name":"a","fields":[{"name":"b","type":["null","a"]}]}'
     with pytest.raises(UnsupportedTableFeature, match="refers to itself"):
         read_shape(own, "It")
-    doubling = {"type": "record", "name": "r0", "fields": [{"name": "a", "type": "null"}]}
+    doubling: dict[str, Any] = {"type": "record", "name": "r0", "fields": [{"name": "a", "type": "null"}]}
     for level in range(1, 40):
-        twice = [{"name": "a", "type": doubling}, {"name": "b", "type": f"r{level - 1}"}]
+        twice: list[dict[str, Any]] = [{"name": "a", "type": doubling}, {"name": "b", "type": f"r{level - 1}"}]
         doubling = {"type": "record", "name": f"r{level}", "fields": twice}
     with pytest.raises(UnsupportedTableFeature, match="too large"):
         read_shape(json.dumps(doubling), "It")

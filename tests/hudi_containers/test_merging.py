@@ -196,6 +196,24 @@ def test_later_statistics_take_the_place_of_earlier_ones(table: HandMade) -> Non
     assert minima(table, ["f5"]).to_pylist() == [-5]
 
 
+def test_statistics_are_found_however_the_empty_partition_path_was_hashed(tmp_path: Path) -> None:
+    """Hudi 0.14 hashed it as it is, as Java XTable does with it."""
+    made = HandMade(tmp_path)
+    made.commit(T[1])
+    made.base(T[1], file_records({"": {"f": 1}}))
+    count, low = pa.array([3], pa.int64()), pa.array([7])
+    ((keys, values),) = column_stats_records(
+        pa.array([""]), pa.array(["f"]), [ColumnStatistics("x", count, count, low, low)]
+    )
+    key, value = keys[0].as_py(), values[0].as_py()
+    made.base(T[1], {key[:12] + b"DW/eaNVbRdo=" + key[24:]: value}, "column_stats")
+    opened = made.open()
+    assert opened is not None
+    read = opened.column_stats(pa.table({"partition": [""], "name": ["f"]}), ["x"])
+    assert read is not None
+    assert read["x"].combine_chunks().field("value_count").to_pylist() == [3]
+
+
 @pytest.mark.parametrize(
     "first, second, expected",
     [
