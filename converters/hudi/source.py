@@ -25,7 +25,7 @@ from converters.hudi.partition_spec import parse_partition_spec
 from converters.hudi.partition_values import PathStyle
 from converters.hudi.samples import sample_files
 from converters.hudi.statistics import StatisticsReader
-from converters.hudi.stored_columns import promotions
+from converters.hudi.stored_columns import promotions, two_level_lists
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory
 from converters.hudi.table_state import TableState, read_table_state
 from converters.model.schema import Schema
@@ -153,6 +153,7 @@ class HudiSource:
                 field_ids=field_ids,
                 feature_names=_feature_names(config),
                 promotions=promotions(schema, shapes),
+                two_level_lists=two_level_lists(schema, shapes),
                 other_columns=_other_columns(schema, (*samples.footers, *(shape.footer for shape in shapes))),
             ),
         )

@@ -24,7 +24,7 @@ from converters.model.types import (
 from converters.parquet.statistics import Shape
 from converters.parquet.stored_types import StoredType
 
-__all__ = ["promotions"]
+__all__ = ["promotions", "two_level_lists"]
 
 _Path = tuple[str, ...]
 
@@ -45,15 +45,15 @@ def promotions(schema: Schema, shapes: Iterable[Shape]) -> Mapping[int, str]:
     """
     found: dict[int, str] = {}
     for shape in shapes:
-        for path, id_, type_ in _leaves(schema.fields, ()):
+        for path, id_, type_, _ in _leaves(schema.fields, (), 0):
             stored = shape.columns.get(path)
             if stored is None:
                 continue
             former = _former(stored, type_)
             if former is None:
                 raise UnsupportedTableFeature(
-                    f"The column '{'.'.join(path)}' is a {type_name(type_)} now, but the data file '{shape.path}' holds "
-                    f"it as {stored}, which readers of other formats do not take for that.",
+                    f"The column '{'.'.join(path)}' is a {type_name(type_)} now, but the data file '{shape.path}' "
+                    f"holds it as {stored}, which readers of other formats do not take for that.",
                     hint="Rewrite the files from before the column's type was changed, by clustering for example.",
                 )
             if former != _SAME:
@@ -61,22 +61,38 @@ def promotions(schema: Schema, shapes: Iterable[Shape]) -> Mapping[int, str]:
     return found
 
 
-def _leaves(fields: tuple[Field, ...], path: _Path) -> Iterable[tuple[_Path, int, Type]]:
+def two_level_lists(schema: Schema, shapes: Iterable[Shape]) -> Mapping[int, str]:
+    """Columns with lists that files hold in Parquet's old form, by field id, with one of the files each.
+
+    In that form the repeated field is the element itself (parquet-format, ``LogicalTypes.md``, "Lists").  It is what
+    Avro's writer for Parquet writes, and so Hudi, unless ``parquet.avro.write-old-list-structure`` is false.
+    """
+    found: dict[int, str] = {}
+    for shape in shapes:
+        for field in schema.fields:
+            for path, _, _, repeated in _below((field.stored_name,), field.id, field.type, 0):
+                if path in shape.depths and shape.depths[path] < len(path) + repeated:
+                    found.setdefault(field.id, shape.path)
+    return found
+
+
+def _leaves(fields: tuple[Field, ...], path: _Path, repeated: int) -> Iterable[tuple[_Path, int, Type, int]]:
+    """Yield path, id and type of each leaf, and how many lists and maps it is in."""
     for field in fields:
-        yield from _below((*path, field.stored_name), field.id, field.type)
+        yield from _below((*path, field.stored_name), field.id, field.type, repeated)
 
 
-def _below(path: _Path, id_: int, type_: Type) -> Iterable[tuple[_Path, int, Type]]:
+def _below(path: _Path, id_: int, type_: Type, repeated: int) -> Iterable[tuple[_Path, int, Type, int]]:
     match type_:
         case StructType(fields):
-            yield from _leaves(fields, path)
+            yield from _leaves(fields, path, repeated)
         case ListType(element_id, element):
-            yield from _below((*path, "element"), element_id, element)
+            yield from _below((*path, "element"), element_id, element, repeated + 1)
         case MapType(key_id, key, value_id, value):
-            yield from _below((*path, "key"), key_id, key)
-            yield from _below((*path, "value"), value_id, value)
+            yield from _below((*path, "key"), key_id, key, repeated + 1)
+            yield from _below((*path, "value"), value_id, value, repeated + 1)
         case _:
-            yield path, id_, type_
+            yield path, id_, type_, repeated
 
 
 def _former(stored: StoredType, type_: Type) -> str | None:

@@ -29,6 +29,7 @@ def check_table(table: Table, format_version: int) -> list[str]:
     _check_names(table.schema)
     _check_partitioning(table)
     _check_ids(table)
+    _check_lists(table)
     notes: list[str] = []
     if table.schema.identifier_field_ids and not can_identify(table.schema):
         notes.append("The columns that identify a row are not kept: Iceberg wants them never null.")
@@ -96,6 +97,15 @@ def _check_partitioning(table: Table) -> None:
                     f"The partition field '{field.name}' of spec {spec.spec_id} is derived from a column that the "
                     "table no longer has."
                 )
+
+
+def _check_lists(table: Table) -> None:
+    for id_, path in table.two_level_lists.items():
+        raise UnsupportedTableFeature(
+            f"The column '{table.schema.by_id[id_].dotted}' has lists that the data file '{path}' holds in Parquet's "
+            "old two-level form, which Iceberg's Java readers cannot read.",
+            hint="Have the files rewritten with parquet.avro.write-old-list-structure=false.",
+        )
 
 
 def _check_ids(table: Table) -> None:

@@ -38,6 +38,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         feature_names: Table features in use, for people (``deletionVectors``, ``v2``).
         promotions: The first type of each column whose type was widened since, by field id (``int``,
             ``decimal(9,2)``): data files may still hold it.
+        two_level_lists: Top-level columns with lists that data files hold in Parquet's old two-level form, by field id,
+            with one of the files each.
         other_columns: Top-level columns that data files have although the schema has not.
     """
 
@@ -56,6 +58,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     field_ids: FieldIds = "unknown"
     feature_names: tuple[str, ...] = ()
     promotions: Mapping[int, str] = {}
+    two_level_lists: Mapping[int, str] = {}
     other_columns: tuple[str, ...] = ()
 
     @property

@@ -49,11 +49,13 @@ class Shape(msgspec.Struct, frozen=True):
 
     Attributes:
         columns: Its leaves by their paths, as ``Footer.columns`` has them.
+        depths: How many names each leaf's path has in the file itself, where a list or map is at least two levels.
         footer: The footer of the first of the files.
         path: Where that is.
     """
 
     columns: Mapping[tuple[str, ...], StoredType]
+    depths: Mapping[tuple[str, ...], int]
     footer: Footer
     path: str
 
@@ -188,11 +190,12 @@ class _Reader:
             if column.max_repetition_level == 0
         }
         stored = {place: stored_type(column) for place, column in zip(leaves, columns, strict=True)}
+        depths = {place: column.path.count(".") + 1 for place, column in zip(leaves, columns, strict=True)}
         places = [
             _Place(flat[leaf.stored_path], _value_of(stored[leaf.stored_path])) if leaf.stored_path in flat else None
             for leaf in self._leaves
         ]
-        self.shapes.append((Shape(stored, footer, path), schema, places))
+        self.shapes.append((Shape(stored, depths, footer, path), schema, places))
         return len(self.shapes) - 1
 
 
