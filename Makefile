@@ -7,6 +7,8 @@ SHELL := /bin/bash
 # The first Python that is new enough; PYTHON=... to say another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Whether there is a Java that Spark 3.5 runs on, for the demo to read Hudi with.
+JAVA = $(shell "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version 2>&1 | grep -Eo 'version "(1\.8|11|17)[."]')
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
@@ -27,7 +29,7 @@ setup: $(STAMPS)/project  ## Make .venv with the library, the command line and t
 setup-demo: $(STAMPS)/demo  ## ... and the engines that the demo reads with
 setup-test: $(STAMPS)/test  ## ... and all that tests and checks need
 
-demo: $(STAMPS)/demo  ## Convert a table and read both sides with DuckDB (TABLE=/some/delta TO=iceberg for your own)
+demo: $(STAMPS)/demo $(if $(JAVA),$(STAMPS)/spark)  ## Convert a table and read all sides back (TABLE=/some/delta TO=iceberg for your own)
 	@TABLE='$(TABLE)' TO='$(TO)' $(BIN)/python -m app.demo
 
 serve: $(STAMPS)/project  ## Run the service (HOST=127.0.0.1 PORT=8080)
@@ -73,6 +75,11 @@ $(STAMPS)/demo: requirements/demo.txt $(STAMPS)/project
 	@$(INSTALL) -r $<
 	@touch $@
 
+$(STAMPS)/spark: requirements/spark.txt $(STAMPS)/demo
+	@echo 'Installing Spark'
+	@$(INSTALL) -r $<
+	@touch $@
+
 $(STAMPS)/test: requirements/test.txt $(STAMPS)/demo
 	@echo 'Installing what tests need'
 	@$(INSTALL) -r $<
@@ -90,6 +97,7 @@ lock: $(UV)  ## Make the lock files anew (UPGRADE=--upgrade for the newest versi
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) pyproject.toml --extra test -c requirements/constraints.in -c requirements/build.txt -o requirements/test.txt
 	$(COMPILE) pyproject.toml --extra demo -c requirements/test.txt -o requirements/demo.txt
+	$(COMPILE) pyproject.toml --extra demo --extra spark -c requirements/test.txt -o requirements/spark.txt
 	$(COMPILE) pyproject.toml -c requirements/test.txt -o requirements/runtime.txt
 
 clean:  ## Remove the environment, caches and what runs leave behind

@@ -1,4 +1,4 @@
-"""Tablecast's library: one set of Parquet files, readable as Iceberg and Delta Lake, by translating metadata only.
+"""Tablecast's library: one set of Parquet files, readable as Iceberg, Delta Lake and Hudi, by translating metadata.
 
 >>> import converters
 >>> report = converters.convert("/data/sales", ["iceberg"])  # doctest: +SKIP

@@ -32,7 +32,8 @@ Options for --option are listed in docs/options.md.""",
 @source_option
 @click.option("--table-name", help="Name for the targets; by default the table's own, else its directory's.")
 @click.option(
-    "--target-path", help="Directory under which the targets' metadata goes; by default the table's own directory."
+    "--target-path",
+    help="Directory for the targets' metadata; by default the table's own, and for Hudi that of the data files.",
 )
 @options_option
 @click.option("--replace", is_flag=True, help="Replace a target that somebody else wrote or changed.")

@@ -84,7 +84,7 @@ def queries(target: converters.TargetReport) -> list[str]:
     elif target.format == "DELTA":
         duckdb = f"SELECT * FROM delta_scan('{_quoted(place)}');"  # noqa: S608
     else:
-        return [spark]
+        return [spark]  # of Hudi tables over files that Hudi did not name, Spark is the one reader
     return [f"DuckDB  {duckdb}", spark]
 
 

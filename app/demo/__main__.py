@@ -20,6 +20,7 @@ from rich.table import Table
 import converters
 from app.cli.output import queries
 from app.demo.service import ServiceFailed, post, running_service
+from app.demo.spark import SparkFailed, missing_for_spark, rows_by_spark
 from converters.storage.location import local_path
 
 __all__ = ["main"]
@@ -34,7 +35,7 @@ console = Console(highlight=False, soft_wrap=True)
 @click.argument("table", required=False, default=lambda: os.environ.get("TABLE") or None)
 @click.option("--to", "target", default=lambda: os.environ.get("TO") or None, help="Format to convert to.")
 def main(table: str | None, target: str | None) -> None:
-    """Convert TABLE, or a sample, through the service and read both sides back with DuckDB.
+    """Convert TABLE, or a sample, through the service and read all sides back with DuckDB, and Hudi with Spark.
 
     Nothing is deleted, and no data file is written but the sample's.
     """
@@ -53,6 +54,7 @@ def _story(table: str | None, target: str | None) -> bool:
     from app.demo.duck import CannotRead, Duck  # noqa: PLC0415 - may not be installed
 
     duck = Duck()
+    own = table is not None
     if table is None:
         from app.demo.sample import write_sample  # noqa: PLC0415
 
@@ -63,7 +65,7 @@ def _story(table: str | None, target: str | None) -> bool:
     else:
         _step("Your table")
     found = converters.inspect(table)
-    target = (target or ("DELTA" if found.format == "ICEBERG" else "ICEBERG")).upper()
+    targets = [target.upper()] if target else _targets(found.format, own=own)
     place = local_path(found.location) or found.location
     files = "" if found.files is None else f": {found.files:,} files, {found.rows:,} rows"
     console.print(f"   {found.format}, version {found.version}{files}")
@@ -74,7 +76,7 @@ def _story(table: str | None, target: str | None) -> bool:
             "source-format": found.format,
             "source-table-name": found.name or place.rpartition("/")[2],
             "source-table-path": place,
-            "target-formats": [target],
+            "target-formats": targets,
         }
         sent = shlex.quote(json.dumps(body, ensure_ascii=False))
         console.print(
@@ -90,58 +92,88 @@ def _story(table: str | None, target: str | None) -> bool:
         return False
 
     seconds = again.seconds * 1000
-    console.print(f"   The same again: {again.body['conversions'][0]['status']}, in {seconds:.0f} ms")
+    console.print(
+        f"   The same again: {', '.join(each['status'] for each in again.body['conversions'])}, in {seconds:.0f} ms"
+    )
 
-    converted = answer.body["conversions"][0]
-    metadata = local_path(converted["target-metadata-path"]) or converted["target-metadata-path"]
+    converted = answer.body["conversions"]
     try:
-        duck.view("before", found.format, _scanned(found.format, found.location, found.metadata_path))
-        duck.view("after", target, _scanned(target, found.location, metadata))
-    except CannotRead as error:
+        if not _view(duck, "before", found.format, found.location, found.metadata_path):
+            return True
+        for each in converted:
+            name = each["target-format"].lower()
+            seen = _view(duck, name, each["target-format"], found.location, each["target-metadata-path"])
+            if seen and not _compare(duck, found.format, each["target-format"]):
+                return False
+    except (CannotRead, SparkFailed) as error:
         raise click.ClickException(str(error)) from error
-    return _compare(duck, found.format, target) and _goodbye(converted, place)
+    return _goodbye(converted, place)
 
 
-def _scanned(table_format: str, location: str, metadata: str) -> str:
-    place = location if table_format == "DELTA" else metadata
-    return local_path(place) or place
+def _targets(source: str, *, own: bool) -> list[str]:
+    """The sample goes to every other format; a table that is not ours to one that DuckDB reads."""
+    if not own:
+        return ["ICEBERG", "HUDI"]
+    return ["DELTA" if source == "ICEBERG" else "ICEBERG"]
+
+
+def _view(duck: Any, name: str, table_format: str, location: str, metadata: str) -> bool:
+    """Make a table known to DuckDB under a name; False where nothing here can read it."""
+    if table_format != "HUDI":
+        place = location if table_format == "DELTA" else metadata
+        duck.view(name, table_format, local_path(place) or place)
+        return True
+    missing = missing_for_spark()
+    if missing is not None:
+        _step("Hudi")
+        console.print(f"   Spark reads it; to see it here, this machine lacks {missing}.")
+        return False
+    place = metadata.rpartition("/")[0]
+    with console.status("Spark reads the Hudi table (its connector is fetched once)"):
+        rows = Path(tempfile.mkdtemp(prefix="tablecast-demo-", dir="/tmp")) / "rows"
+        rows_by_spark(local_path(place) or place, rows)
+    duck.view(name, "PARQUET", f"{rows}/*.parquet")
+    return True
 
 
 def _compare(duck: Any, source: str, target: str) -> bool:
-    counts = duck.count("before"), duck.count("after")
+    after = target.lower()
+    counts = duck.count("before"), duck.count(after)
     columns = duck.columns("before")
-    _step("DuckDB reads both")
+    _step(f"{'Spark reads Hudi' if 'HUDI' in {source, target} else 'DuckDB reads both'}")
     shown = Table("", source, "", target, show_edge=False, pad_edge=False, box=None)
     for column in shown.columns:
         column.no_wrap, column.overflow = True, "ellipsis"
-    shown.add_row("", f"[dim]{escape(_row(columns))}[/dim]", "", f"[dim]{escape(_row(duck.columns('after')))}[/dim]")
-    before, after = (duck.head(name, columns, _SHOWN) for name in ("before", "after"))
-    for left, right in zip(before, after, strict=False):
+    shown.add_row("", f"[dim]{escape(_row(columns))}[/dim]", "", f"[dim]{escape(_row(duck.columns(after)))}[/dim]")
+    heads = [duck.head(name, columns, _SHOWN) for name in ("before", after)]
+    for left, right in zip(*heads, strict=False):
         shown.add_row("", escape(_row(left)), "=" if left == right else "[red]≠[/red]", escape(_row(right)))
     console.print(shown)
     if max(counts) > _SHOWN:
         console.print(f"   … the first {_SHOWN} of {counts[0]:,} and {counts[1]:,} rows")
-    same = counts[0] == counts[1] and columns == duck.columns("after")
+    same = counts[0] == counts[1] and columns == duck.columns(after)
     extent = "by their number and the first ones"
     if same and counts[0] <= _COMPARED_IN_FULL:
-        same, extent = duck.differences("before", "after") == (0, 0), f"all {counts[0]:,} compared"
+        same, extent = duck.differences("before", after) == (0, 0), f"all {counts[0]:,} compared"
     elif same:
-        same = before == after
+        same = heads[0] == heads[1]
     verdict = "[bold green]yes[/bold green]" if same else "[bold red]no[/bold red]"
     console.print(f"\nsame rows: {verdict} ({extent})")
     return bool(same)
 
 
-def _goodbye(converted: dict[str, Any], place: str) -> bool:
+def _goodbye(converted: Sequence[dict[str, Any]], place: str) -> bool:
     _step("Try next")
-    report = converters.TargetReport(
-        format=converted["target-format"],
-        location=place,
-        status="synced",
-        metadata_path=converted["target-metadata-path"],
-    )
-    for line in queries(report):
-        console.print(f"   {line}", markup=False)
+    for each in converted:
+        metadata = each["target-metadata-path"]
+        report = converters.TargetReport(
+            format=each["target-format"],
+            location=metadata.rpartition("/")[0] if each["target-format"] == "HUDI" else place,
+            status="synced",
+            metadata_path=metadata,
+        )
+        for line in queries(report):
+            console.print(f"   {line}", markup=False)
     console.print(f"   make demo TABLE={place}    (again: nothing to do)")
     return True
 

