@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Self
 import msgspec
 import pyarrow as pa
 
+from converters.errors import UnsupportedTableFeature
 from converters.formats import Commit, TargetTable
 from converters.hudi.layout import LayoutPlan
+from converters.hudi.reader_limits import ReaderLimit, reader_limits
 from converters.hudi.replacement import Replacement
 from converters.hudi.table_config import hoodie_directory
 from converters.hudi.target_base import Base, read_base
@@ -31,12 +33,14 @@ class HudiTargetOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unkn
         column_stats_columns: Of how many columns, the first ones that can have them; decided by the first sync.
         retention_hours: How old a commit may become before time travel to it is given up.
         table_version: 6, or 9, which Hudi before 1.1 and hudi-rs cannot read; decided by the first sync.
+        local_timestamps: Write timestamps without a zone, too.  Only Hudi 1.2 reads them; 1.0 shows numbers of seconds.
     """
 
     column_stats: bool = True
     column_stats_columns: int = 32
     retention_hours: int = 168
     table_version: int = 6
+    local_timestamps: bool = False
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -98,11 +102,16 @@ class HudiTarget:
         Raises:
             UnsupportedTableFeature: Names the feature and the column.
         """
-        LayoutPlan(snapshot.table, self._location, _name(snapshot))
+        plan = LayoutPlan(snapshot.table, self._location, _name(snapshot))
+        limits = reader_limits(plan.schema)
+        if not self._options.local_timestamps:
+            _refuse_misread(limits)
         notes = ["Readers need Hudi's metadata table (hoodie.metadata.enable=true, which Hudi 0.15 has off)."]
         if self._options.table_version != 6:
             notes.append("Table version 9 cannot be read by Hudi before 1.1, nor by hudi-rs.")
-        return notes
+        return notes + [
+            f"Not every Hudi reads the column '{each.column}' ({each.type}): {each.what}." for each in limits
+        ]
 
     def replace(
         self,
@@ -133,3 +142,14 @@ class HudiTarget:
 
 def _name(snapshot: Snapshot) -> str:
     return snapshot.table.name or snapshot.table.location.rpartition("/")[2] or "table"
+
+
+def _refuse_misread(limits: tuple[ReaderLimit, ...]) -> None:
+    """Refuse columns that some version of Hudi shows as other values without an error."""
+    for limit in limits:
+        if limit.is_silent:
+            raise UnsupportedTableFeature(
+                f"The column '{limit.column}' has type '{limit.type}', which not every version of Hudi reads: "
+                f"{limit.what}.",
+                hint="Where only Hudi 1.2 or later reads the table: hudi.target.local-timestamps=true.",
+            )
