@@ -4,6 +4,12 @@ Spark with Hudi takes a column that it believes indexed, and that has no statist
 some, for null in the whole file, and a column with statistics but without bounds likewise
 (``ColumnStatsIndexSupport.transpose``): a filter would lose that file's rows.  A file without any statistics is never
 skipped.  So a file gets statistics when all indexed columns' are known, and none otherwise.
+
+Hudi 1.x is told which columns are indexed.  Hudi 0.15 believes that all of the table are, unless its reader is told; so
+the other columns get bounds that exclude nothing (``column_fillers``), where the table has not too many of them.
+
+Hudi looks for ``LIKE 'abc%'`` in files whose bounds are around ``abc`` itself (``DataSkippingUtils``), not in one whose
+least value is ``abcd``; so a lower bound of texts is the first character alone.
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.hudi.metadata_bounds import DECIMAL
+from converters.hudi.column_fillers import can_be_filled, filler, fits
 from converters.hudi.metadata_keys import column_key
 from converters.hudi.metadata_records import ColumnStatistics
 from converters.model.data_file import stat
@@ -66,37 +72,54 @@ class ColumnIndex(msgspec.Struct, frozen=True):
 
     Attributes:
         columns: In the order of the schema; those that the schema still has.
-        usable: Whether files can have statistics at all: False when a column is of another type now.
+        usable: Whether files can have statistics at all: False when a column is of a type without bounds.
+        filled: Further columns, which get bounds that exclude nothing.
     """
 
     columns: tuple[Field, ...]
     usable: bool = True
+    filled: tuple[Field, ...] = ()
 
     @classmethod
-    def of(cls, names: Sequence[str], schema: Schema) -> ColumnIndex:
-        """Find the columns of these names; those that are gone matter no more."""
+    def of(cls, names: Sequence[str], schema: Schema, partition_columns: Iterable[str], most: int) -> ColumnIndex:
+        """Find the columns of these names; those that are gone matter no more.
+
+        Args:
+            names: Of the indexed columns.
+            schema: The table's.
+            partition_columns: Those whose values are in the directories.
+            most: How many columns of a table may have entries, whether known or filled.
+        """
         found = tuple(field for name in names if (field := schema.field(name)) is not None)
-        return cls(found, all(_is_indexable(field) for field in found))
+        left_out = {*names, *partition_columns}
+        others = tuple(field for field in schema.fields if field.name not in left_out)
+        filled = others if found and len(found) + len(others) <= most else ()
+        usable = all(_is_indexable(field) for field in found) and all(fits(field.type) for field in filled)
+        return cls(found, usable, filled)
 
     def complete(self, batch: pa.RecordBatch) -> BoolArray:
         """Which files of a batch have all columns' statistics."""
         if not self.usable or not self.columns:
             return np.zeros(len(batch), np.bool_)
         masks = [_known(batch, column) for column in self.columns]
+        if self.filled:
+            masks.append(can_be_filled(batch.column("row_count")))
         return np.asarray(np.logical_and.reduce(masks), np.bool_)
 
     def only(self, names: Sequence[str]) -> ColumnIndex:
         """The same without the columns that are not named."""
-        return ColumnIndex(tuple(column for column in self.columns if column.name in names), self.usable)
+        columns, filled = (
+            tuple(column for column in each if column.name in names) for each in (self.columns, self.filled)
+        )
+        return ColumnIndex(columns, self.usable, filled)
 
     def in_key_order(self) -> tuple[Field, ...]:
         """The columns as their keys follow each other."""
-        return tuple(sorted(self.columns, key=_key))
+        return tuple(sorted((*self.columns, *self.filled), key=_key))
 
-    @staticmethod
-    def of_column(batch: pa.RecordBatch, column: Field) -> ColumnStatistics:
+    def of_column(self, batch: pa.RecordBatch, column: Field) -> ColumnStatistics:
         """A column's statistics in files that have all columns'; others' mean nothing."""
-        return _statistics(batch, column)
+        return filler(batch, column) if column in self.filled else _statistics(batch, column)
 
 
 def _key(column: Field) -> bytes:
@@ -107,8 +130,8 @@ def _is_indexable(field: Field) -> bool:
     match field.type:
         case PrimitiveType(kind):
             return kind in _KINDS
-        case DecimalType(precision, scale):
-            return 0 <= scale <= DECIMAL.scale and precision - scale <= DECIMAL.precision - DECIMAL.scale
+        case DecimalType():
+            return fits(field.type)
         case _:
             return False
 
@@ -129,6 +152,8 @@ def _known(batch: pa.RecordBatch, column: Field) -> BoolArray:
 def _statistics(batch: pa.RecordBatch, column: Field) -> ColumnStatistics:
     lower, upper = stat(batch, column.id, "lower"), stat(batch, column.id, "upper")
     nulls, rows = stat(batch, column.id, "null_count"), batch.column("row_count")
+    if pa.types.is_string(lower.type):
+        lower = pc.utf8_slice_codeunits(lower, 0, 1)
     all_null = pc.fill_null(pc.equal(nulls, rows), fill_value=False)
     if pc.any(all_null).as_py():
         nothing = pa.scalar(None, lower.type)

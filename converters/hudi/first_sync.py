@@ -146,7 +146,7 @@ class FirstSync:
         commit.base_files(FILES, [group_name(FILES, 0)], files_records(_entries(parts, instants)))
         if self._index is not None:
             statistics = StatisticsOfFiles(self._index, files, batches)
-            records = int(statistics.complete.sum()) * len(self._index.columns)
+            records = int(statistics.complete.sum()) * len(self._index.in_key_order())
             names = [group_name(COLUMN_STATS, n) for n in range(max(1, math.ceil(records / _RECORDS_OF_A_GROUP)))]
             commit.base_files(COLUMN_STATS, names, statistics.records())
             columns = [column.name for column in self._index.columns]
