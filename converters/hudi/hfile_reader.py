@@ -67,12 +67,13 @@ class HFile(msgspec.Struct, frozen=True, dict=True):
         return self.entries.values()
 
 
-def read_hfile(data: bytes | memoryview, where: str) -> HFile:
+def read_hfile(data: bytes | memoryview, where: str, *, limit: int = LARGEST_CONTENT) -> HFile:
     """Read a whole HFile.
 
     Args:
         data: The file.
         where: What it is, for messages: ``The metadata table's file 'file:///t/.hoodie/metadata/files/f.hfile'``.
+        limit: Largest sum of the data blocks, in bytes after decompression.
 
     Raises:
         CorruptTable: It is no HFile, is truncated or damaged.
@@ -94,7 +95,7 @@ def read_hfile(data: bytes | memoryview, where: str) -> HFile:
     info = _info(info_block, where)
     if _MAX_TAGS_LENGTH in info:
         raise UnsupportedTableFeature(f"{where} has tagged cells, which are not supported.")
-    content = reader.data_blocks(trailer.get(_LOAD_ON_OPEN, 0))
+    content = reader.data_blocks(trailer.get(_LOAD_ON_OPEN, 0), limit)
     try:
         entries = find_entries(content)
     except ValueError as error:
@@ -121,7 +122,7 @@ class _Blocks:
         packed = self._file[place + BLOCK_HEADER.size : payload_end]
         return magic, self._inflate(packed, size) if self._compressed else packed, end
 
-    def data_blocks(self, end: int) -> list[bytes | memoryview]:
+    def data_blocks(self, end: int, limit: int) -> list[bytes | memoryview]:
         """The payloads of the data blocks, which stand before ``end`` among others."""
         if not 0 <= end <= len(self._file):
             raise self.damaged("its indexes are not where the trailer says")
@@ -134,7 +135,7 @@ class _Blocks:
             elif magic.startswith(b"DATABLK"):
                 raise UnsupportedTableFeature(f"{self._where} has blocks in an encoding that is not supported.")
             place = after
-        if total > LARGEST_CONTENT:
+        if total > limit:
             raise LimitExceeded(f"{self._where} is larger, decompressed, than is read.")
         return [self.block(place)[1] for place in places]
 

@@ -21,7 +21,7 @@ import msgspec
 
 from converters.errors import UnsupportedTableFeature
 from converters.hudi.delete_block import DeletedKeys, read_delete_block
-from converters.hudi.hfile_reader import HFile, read_hfile
+from converters.hudi.hfile_reader import LARGEST_CONTENT, HFile, read_hfile
 from converters.hudi.log_block import (
     COMMAND,
     COMPACTED_BLOCK_TIMES,
@@ -130,14 +130,22 @@ def read_slice(
 
     Raises:
         CorruptTable: A file is damaged.
+        LimitExceeded: The files are together larger, decompressed, than is read.
         UnsupportedTableFeature: A block has rows in another form than Hudi writes into metadata tables.
     """
     contents: list[MetadataContent] = []
+    room = LARGEST_CONTENT
     if found.base is not None:
-        contents.append(read_hfile(storage.get(found.base.path), _where(found.base)))
+        base = read_hfile(storage.get(found.base.path), _where(found.base), limit=room)
+        room -= len(base.entries.data)
+        contents.append(base)
     for log, block in _counting_blocks(storage, found, timeline, pending):
-        read = read_hfile if block.type == HFILE_DATA else read_delete_block
-        contents.append(read(block.content, _where(log.file)))
+        if block.type == DELETE:
+            contents.append(read_delete_block(block.content, _where(log.file)))
+            continue
+        changes = read_hfile(block.content, _where(log.file), limit=room)
+        room -= len(changes.entries.data)
+        contents.append(changes)
     return contents
 
 

@@ -218,3 +218,10 @@ def test_another_codec_is_refused_by_its_number() -> None:
     data[end + 1] = 6
     with pytest.raises(UnsupportedTableFeature, match="codec number 6"):
         read_hfile(bytes(data), "It")
+
+
+def test_a_file_that_is_larger_than_the_limit_is_not_decompressed() -> None:
+    size = sum(data_blocks(GOOD["gzip"]))
+    assert len(read_hfile(GOOD["gzip"], "It", limit=size).entries) == 100
+    with pytest.raises(LimitExceeded):
+        read_hfile(GOOD["gzip"], "It", limit=size - 1)

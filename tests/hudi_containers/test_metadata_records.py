@@ -28,8 +28,9 @@ from converters.hudi.metadata_records import (
     sorted_records,
 )
 from converters.hudi.metadata_schemas import COLUMN_STATS_SCHEMA, FILES_SCHEMA
+from tests.corpus import Case, Corpus
 from tests.hudi_containers import hudi_rs
-from tests.hudi_containers.tables import hudi_tables
+from tests.hudi_containers.tables import WITH_STATISTICS
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -121,6 +122,25 @@ def test_bounds_are_read_back_exactly(kind: str) -> None:
             assert (None if wrapped is None else in_type(typed, wrapped["value"])) == given_bound
 
 
+def test_hudi_rs_reads_bounds_of_every_type(tmp_path: Path) -> None:
+    records: dict[bytes, bytes] = {}
+    expected: dict[str, Any] = {}
+    for kind, (typed, values) in BOUNDS.items():
+        count, bound = pa.array([1], pa.int64()), pa.array(values[:1], typed)
+        statistics = ColumnStatistics(kind, count, count, bound, bound)
+        ((keys, encoded),) = column_stats_records(pa.array([""]), pa.array(["f"]), [statistics])
+        records[keys[0].as_py()] = encoded[0].as_py()
+        expected[kind] = values[0]
+    sink = io.BytesIO()
+    writer = HFileWriter(sink, schema=COLUMN_STATS_SCHEMA, record_key_range=True)
+    writer.add(pa.array(sorted(records)), pa.array([records[key] for key in sorted(records)]))
+    writer.close()
+    read = hudi_rs.records(tmp_path, "column_stats", sink.getvalue())["ColumnStatsMetadata"].to_pylist()
+    assert {
+        each["columnName"]: in_type(BOUNDS[each["columnName"]][0], each["minValue"]["value"]) for each in read
+    } == expected
+
+
 def in_type(kind: pa.DataType, value: Any) -> Any:
     if pa.types.is_temporal(kind) and isinstance(value, int):
         unit = pa.int32() if pa.types.is_date(kind) else pa.int64()
@@ -185,15 +205,9 @@ def test_of_records_with_the_same_key_the_last_stays(keys: list[bytes]) -> None:
     assert list(zip(sorted_keys.to_pylist(), sorted_values.to_pylist(), strict=True)) == sorted(expected.items())
 
 
-TABLES = [
-    table
-    for table in hudi_tables()
-    if (table / ".hoodie" / "metadata" / "column_stats").is_dir() and any(table.rglob("*.parquet"))
-]
-
-
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_keys_are_those_that_hudi_itself_makes(table: Path) -> None:
+@pytest.mark.parametrize("case", WITH_STATISTICS, ids=str)
+def test_keys_are_those_that_hudi_itself_makes(case: Case, corpus: Corpus) -> None:
+    table = corpus.path(case)
     metadata = table / ".hoodie" / "metadata"
     paths = {
         str(path.parent.relative_to(table)).removeprefix(".") for path in table.rglob(".hoodie_partition_metadata")

@@ -14,9 +14,9 @@ from converters.hudi.metadata_table import MetadataTable
 from converters.hudi.table_config import TableConfig, read_table_config
 from converters.hudi.timeline import read_timeline
 from converters.storage.object_store import ObjectStorage
-from tests.hudi_containers.tables import hudi_tables
+from tests.corpus import Case, Corpus
+from tests.hudi_containers.tables import READ_BY_HUDI_RS, WITH_METADATA, WITH_STATISTICS, WITHOUT_METADATA
 
-TABLES = [table for table in hudi_tables() if (table / ".hoodie" / "metadata").is_dir()]
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -48,27 +48,23 @@ def rows(table: pa.Table) -> list[tuple[Any, ...]]:
     return list(zip(*(table[name].to_pylist() for name in table.column_names), strict=True))
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_files_and_partitions_are_those_on_disk(table: Path) -> None:
-    metadata_table = opened(table)
-    files = rows(metadata_table.files())
-    assert len(files) == len(set(files))
-    assert set(files) == on_disk(table)
-    assert {partition for partition, _, _ in files} <= set(metadata_table.partitions())
-    marked = {path.parent.relative_to(table) for path in table.rglob(".hoodie_partition_metadata")}
-    marked = {path for path in marked if path.parts[:1] != (".hoodie",)}
-    assert set(metadata_table.partitions()) == {"" if path == Path() else str(path) for path in marked}
+@pytest.mark.parametrize("case", WITH_METADATA, ids=str)
+def test_files_and_partitions_are_those_on_disk_after_every_commit(case: Case, corpus: Corpus) -> None:
+    for stage in (None, *range(1, len(case.stages) + 1)):
+        table = corpus.path(case, stage)
+        metadata_table = opened(table)
+        files = rows(metadata_table.files())
+        assert len(files) == len(set(files))
+        assert set(files) == on_disk(table)
+        assert {partition for partition, _, _ in files} <= set(metadata_table.partitions())
+        marked = {path.parent.relative_to(table) for path in table.rglob(".hoodie_partition_metadata")}
+        marked = {path for path in marked if path.parts[:1] != (".hoodie",)}
+        assert set(metadata_table.partitions()) == {"" if path == Path() else str(path) for path in marked}
 
 
-# hudi-rs does not open these: for their partition columns, or for a type.
-NOT_OPENED = {"custom_keygen", "drop_part_cols", "types_all"}
-READ_BY_HUDI_RS = [
-    table for table in TABLES if config_of(table).version >= 8 and table.name not in NOT_OPENED and any(on_disk(table))
-]
-
-
-@pytest.mark.parametrize("table", READ_BY_HUDI_RS, ids=lambda table: table.name)
-def test_the_files_that_hudi_rs_reads_are_among_them(table: Path) -> None:
+@pytest.mark.parametrize("case", READ_BY_HUDI_RS, ids=str)
+def test_the_files_that_hudi_rs_reads_are_among_them(case: Case, corpus: Corpus) -> None:
+    table = corpus.path(case)
     files = {(partition, name): size for partition, name, size in rows(opened(table).files())}
     slices = HudiTableBuilder.from_base_uri(table.as_uri()).build().get_file_slices(HudiReadOptions())
     assert slices
@@ -96,13 +92,9 @@ def comparable(value: Any, other: Any, unit: str) -> Any:
     return value
 
 
-WITH_STATISTICS = [
-    table for table in TABLES if "column_stats" in config_of(table).metadata_partitions and any(on_disk(table))
-]
-
-
-@pytest.mark.parametrize("table", WITH_STATISTICS, ids=lambda table: table.name)
-def test_statistics_are_those_of_the_footers(table: Path) -> None:
+@pytest.mark.parametrize("case", WITH_STATISTICS, ids=str)
+def test_statistics_are_those_of_the_footers(case: Case, corpus: Corpus) -> None:
+    table = corpus.path(case)
     metadata_table = opened(table)
     files = metadata_table.files()
     files = files.filter(pa.array([name.endswith(".parquet") for name in files["name"].to_pylist()]))
@@ -136,19 +128,17 @@ def test_statistics_are_those_of_the_footers(table: Path) -> None:
     assert checked > 0
 
 
-@pytest.mark.parametrize("table", WITH_STATISTICS[:1], ids=lambda table: table.name)
-def test_a_file_without_an_entry_has_no_statistics(table: Path) -> None:
+def test_a_file_without_an_entry_has_no_statistics(corpus: Corpus) -> None:
+    table = corpus.path(WITH_STATISTICS[0])
     unknown = pa.table({"partition": ["", "p=x"], "name": ["no-such-file.parquet", "nor-this.parquet"]})
     read = opened(table).column_stats(unknown, ["id", "no such column"])
     assert read is not None
     assert [column.null_count for column in read.columns] == [2, 2]
 
 
-def test_a_table_that_may_not_use_its_metadata_table_has_none() -> None:
-    storage = ObjectStorage()
-    for table in hudi_tables():
-        config = config_of(table)
-        if "files" in config.metadata_partitions:
-            continue
-        timeline = read_timeline(storage, table.as_uri(), config)
-        assert MetadataTable.open(storage, table.as_uri(), config, timeline) is None
+@pytest.mark.parametrize("case", WITHOUT_METADATA, ids=str)
+def test_a_table_that_may_not_use_its_metadata_table_has_none(case: Case, corpus: Corpus) -> None:
+    table = corpus.path(case)
+    config = config_of(table)
+    timeline = read_timeline(ObjectStorage(), table.as_uri(), config)
+    assert MetadataTable.open(ObjectStorage(), table.as_uri(), config, timeline) is None

@@ -10,10 +10,9 @@ import pytest
 
 from converters.hudi.hfile_reader import HFile, read_hfile
 from converters.hudi.log_block import COMMAND, DELETE, HFILE_DATA, read_log
+from tests.corpus import Case, Corpus
 from tests.hudi_containers import hudi_rs
-from tests.hudi_containers.tables import hudi_tables
-
-TABLES = [table for table in hudi_tables() if (table / ".hoodie" / "metadata").is_dir()]
+from tests.hudi_containers.tables import WITH_METADATA
 
 
 def base_files(table: Path) -> Iterator[Path]:
@@ -32,8 +31,9 @@ def every_record_decodes(read: HFile) -> None:
         assert rest.read() == b""
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_base_files_decode_as_hudi_rs_decodes_them(table: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", WITH_METADATA, ids=str)
+def test_base_files_decode_as_hudi_rs_decodes_them(case: Case, corpus: Corpus, tmp_path: Path) -> None:
+    table = corpus.path(case)
     for number, path in enumerate(sorted(base_files(table))):
         read = read_hfile(path.read_bytes(), str(path))
         every_record_decodes(read)
@@ -42,8 +42,9 @@ def test_base_files_decode_as_hudi_rs_decodes_them(table: Path, tmp_path: Path) 
             assert other["key"].to_pylist() == [key.decode() for key in read.keys.to_pylist()]
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_log_files_decode(table: Path) -> None:
+@pytest.mark.parametrize("case", WITH_METADATA, ids=str)
+def test_log_files_decode(case: Case, corpus: Corpus) -> None:
+    table = corpus.path(case)
     for path in log_files(table):
         for block in read_log(path.read_bytes(), str(path)):
             assert block.type in {HFILE_DATA, DELETE, COMMAND}
