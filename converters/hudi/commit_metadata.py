@@ -63,12 +63,17 @@ class _WriteStat(msgspec.Struct, rename="camel", gc=False):
     total_write_bytes: int | None = None
 
 
-class _Commit(msgspec.Struct, rename="camel"):
-    partition_to_write_stats: dict[str, list[_WriteStat]] | None = None
+class _Outline(msgspec.Struct, rename="camel"):
+    """A commit without its files, which are passed over."""
+
     extra_metadata: dict[str, str | None] | None = None
     compacted: bool | None = None
     operation_type: str | None = None
     partition_to_replace_file_ids: dict[str, list[str]] | None = None
+
+
+class _Commit(_Outline, rename="camel"):
+    partition_to_write_stats: dict[str, list[_WriteStat]] | None = None
 
 
 class CommitMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,20 +108,27 @@ class CommitMetadata(msgspec.Struct, frozen=True, kw_only=True):
         return (self.operation_type or "").upper() not in _KEEPS_SCHEMA
 
 
-def read_commit(storage: Storage, instant: Instant) -> CommitMetadata:
+def read_commit(storage: Storage, instant: Instant, *, with_files: bool = True) -> CommitMetadata:
     """Read a completed commit, delta commit or replace commit, of a table or of a metadata table.
+
+    Args:
+        storage: Where it is.
+        instant: Which one.
+        with_files: Whether the files that it wrote are wanted; without them, a large commit is read much sooner.
 
     Raises:
         CorruptTable: The file is gone, empty, truncated or no commit; the message names it.
         LimitExceeded: It is larger than is read.
     """
-    return parse_commit(read_content(storage, instant), instant)
+    return parse_commit(read_content(storage, instant), instant, with_files=with_files)
 
 
-def parse_commit(data: bytes, instant: Instant) -> CommitMetadata:
+def parse_commit(data: bytes, instant: Instant, *, with_files: bool = True) -> CommitMetadata:
     """Decode a commit; see ``read_commit``."""
     try:
-        return _from_avro(data, instant) if is_avro(data) else _from_commit(_decode_json(data, instant.where), instant)
+        if is_avro(data):
+            return _from_avro(data, instant)
+        return _from_commit(_decode_json(data, instant.where, _Commit if with_files else _Outline), instant)
     except (pa.ArrowInvalid, OverflowError) as error:
         raise CorruptTable(f"{instant.where} has a number that is out of range: {error}.") from error
 
@@ -137,8 +149,8 @@ def commit_from_record(record: Mapping[str, Any], instant: Instant) -> CommitMet
         raise CorruptTable(f"{instant.where} is no commit: {error}.") from error
 
 
-def _from_commit(commit: _Commit, instant: Instant) -> CommitMetadata:
-    groups = commit.partition_to_write_stats or {}
+def _from_commit(commit: _Outline, instant: Instant) -> CommitMetadata:
+    groups = commit.partition_to_write_stats or {} if isinstance(commit, _Commit) else {}
     stats = [stat for found in groups.values() for stat in found]
     replaced = commit.partition_to_replace_file_ids or {}
     return CommitMetadata(
@@ -189,9 +201,9 @@ def _grouped(record: pa.Table, name: str) -> tuple[pa.Array, pa.Array]:
     return _repeated(entries.field("key").cast(pa.string()), counts), groups.flatten()
 
 
-def _decode_json(data: bytes, where: str) -> _Commit:
+def _decode_json(data: bytes, where: str, kind: type[_Outline]) -> _Outline:
     try:
-        return msgspec.json.decode(data, type=_Commit)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise CorruptTable(
             f"{where} is truncated or damaged: {error}.", hint="Roll the commit back with Hudi, or restore the file."

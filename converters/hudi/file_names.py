@@ -14,6 +14,7 @@ file that another system wrote is its name, with its folder.
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,9 +46,8 @@ LOG_COLUMNS = pa.schema(
 
 _BASE = r"^(?P<id>[^_/.][^_/]*)_(?P<token>[^_/]*)_(?P<instant>[0-9]+)\.(?P<extension>[A-Za-z]+)$"
 _EXTERNAL_SUFFIX = "_hudiext"
-_EXTERNAL = (
-    r"^(?:(?P<folder>.*)/)?(?P<name>[^/]+?)_(?P<instant>[0-9]+)(?:_fg%3D(?P<group>[^/]*))?" + _EXTERNAL_SUFFIX + "$"
-)
+_GROUP_MARK = "_fg%3D"
+_EXTERNAL = r"^(?:(?P<folder>.*)/)?(?P<name>[^/]+?)_(?P<instant>[0-9]+)_fg%3D(?P<group>[^/]*)_hudiext$"
 _LOG = r"^\.(?P<id>[^/]+)_(?P<instant>[0-9]+)\.log\."
 _NO_LOG = r"\.(?:cdc|crc)$"
 _ESCAPE = "%"
@@ -99,23 +99,42 @@ def _own(files: pa.Table) -> pa.Table:
 
 
 def _external(files: pa.Table) -> pa.Table:
+    marked = pc.match_substring(files["name"], _GROUP_MARK)
+    if pc.any(marked).as_py():
+        plain, grouped = files.filter(pc.invert(marked)), _in_folders(files.filter(marked))
+        return pa.concat_tables([_external(plain), grouped]) if len(plain) else grouped
+    names = pc.utf8_slice_codeunits(files["name"], 0, -len(_EXTERNAL_SUFFIX)).combine_chunks()
+    halves = pc.split_pattern(names, "_", max_splits=1, reverse=True)
+    is_whole = pc.equal(pc.list_value_length(halves), 2)
+    files, halves = files.filter(is_whole), halves.filter(is_whole).flatten()
+    real = halves.take(pa.array(np.arange(0, len(halves), 2)))
+    instant = halves.take(pa.array(np.arange(1, len(halves), 2)))
+    return _external_table(files, real, instant)
+
+
+def _in_folders(files: pa.Table) -> pa.Table:
     found = pc.extract_regex(files["name"], _EXTERNAL)
     files, found = files.filter(pc.is_valid(found)), found.drop_null()
     folder, group, name = _group(found, "folder"), _group(found, "group"), _group(found, "name")
     # The recorded name has the folder already, else the marker says it.
     folder = pc.if_else(pc.equal(folder, ""), _unescaped(group), folder)
     real = pc.if_else(pc.equal(folder, ""), name, pc.binary_join_element_wise(folder, name, "/"))
-    extension = pc.if_else(pc.match_substring(name, "."), pc.replace_substring_regex(name, r"^.*\.", ""), "")
+    return _external_table(files, real, _group(found, "instant"))
+
+
+def _external_table(files: pa.Table, real: pa.Array, instant: pa.Array) -> pa.Table:
     columns = [
         files["partition"],
         real,
         files["size"],
         real,
-        _group(found, "instant"),
-        pc.utf8_lower(extension),
+        instant,
+        pc.utf8_lower(pc.replace_substring_regex(real, r"^.*\.", "")),
         pa.repeat(pa.scalar(value=True), len(files)),
     ]
-    return pa.table(columns, schema=BASE_COLUMNS)
+    table = pa.table(columns, schema=BASE_COLUMNS)
+    numbers = pc.match_substring_regex(table["instant"], r"^[0-9]+$")
+    return table if pc.all(numbers).as_py() else table.filter(numbers)
 
 
 def _group(found: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

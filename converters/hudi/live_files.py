@@ -54,8 +54,9 @@ def find_live_files(state: TableState, metadata_table: MetadataTable | None, *, 
     """
     replaced = state.replaced()
     if metadata_table is None:
-        files = list_files(state.storage, state.location, state.partitions_written())
-        _check_newest(state, files)
+        written = state.newest_files()
+        files = list_files(state.storage, state.location, written["partition"].unique().to_pylist())
+        _check_newest(state, files, written)
     else:
         files = metadata_table.files()
     slices = file_slices(base_files(files), log_files(files), replaced, state.is_committed, state.log_time)
@@ -66,18 +67,15 @@ def find_live_files(state: TableState, metadata_table: MetadataTable | None, *, 
     return LiveFiles(slices.base_files, logs)
 
 
-def _check_newest(state: TableState, files: pa.Table) -> None:
+def _check_newest(state: TableState, files: pa.Table, written: pa.Table) -> None:
     """A listing does not show what is missing, but the newest commit's files cannot have been cleaned yet."""
-    if state.newest is None:
-        return
-    written = state.commit(state.newest).write_stats
     written = written.filter(pc.and_(pc.invert(written["is_log"]), pc.greater(pc.fill_null(written["size"], 0), 0)))
     there = pc.binary_join_element_wise(files["partition"], files["name"], "/")
     paths = pc.binary_join_element_wise(
         written["partition"], pc.replace_substring_regex(written["path"], r"^.*/", ""), "/"
     )
     lacking = paths.filter(pc.invert(pc.is_in(paths, value_set=there.combine_chunks())))
-    if len(lacking):
+    if len(lacking) and state.newest is not None:
         path = join(state.location, lacking[0].as_py().removeprefix("/"))
         raise CorruptTable(
             f"The base file '{path}' is missing, but {state.newest.where} wrote it.",

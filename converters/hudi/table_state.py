@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTableFeature
 from converters.hudi.archive import archived_commits
-from converters.hudi.commit_metadata import REPLACED, CommitMetadata, read_commit
+from converters.hudi.commit_metadata import REPLACED, WRITE_STATS, CommitMetadata, read_commit
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory, read_table_config
 from converters.hudi.timeline import Instant, Timeline, read_timeline
 from converters.storage.base import Storage
@@ -70,14 +70,14 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         return self._completion_times.get(time, time)
 
     def commit(self, instant: Instant) -> CommitMetadata:
-        """What a completed write did; each is read once.
+        """What a completed write did, without the files that it wrote; each is read once.
 
         Raises:
             CorruptTable: It cannot be read.
         """
         known = self._commits.get(instant.path)
         if known is None:
-            known = self._commits[instant.path] = read_commit(self.storage, instant)
+            known = self._commits[instant.path] = read_commit(self.storage, instant, with_files=False)
         return known
 
     def replaced(self) -> pa.Table:
@@ -107,10 +107,15 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
             hint="Convert it once something was written to it.",
         )
 
-    def partitions_written(self) -> list[str]:
-        """Partitions that the commits read so far name."""
-        found = [commit.write_stats["partition"] for commit in self._commits.values()]
-        return sorted({partition for column in found for partition in column.unique().to_pylist()})
+    def newest_files(self) -> pa.Table:
+        """The files that the newest write wrote: ``CommitMetadata.write_stats``.
+
+        Raises:
+            CorruptTable: The commit cannot be read.
+        """
+        if self.newest is None:
+            return WRITE_STATS.empty_table()
+        return read_commit(self.storage, self.newest).write_stats
 
     def _commits_from_newest(self) -> Iterator[CommitMetadata]:
         yield from map(self.commit, reversed(self.writes))
