@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from converters.errors import CorruptTable
 from converters.hudi.avro_schema import TableSchema, parse_schema
 from converters.hudi.column_history import read_column_history
-from converters.hudi.dropped_columns import with_partition_columns
+from converters.hudi.dropped_columns import with_meta_columns, with_partition_columns
 from converters.hudi.file_batches import TableFiles, file_batches
 from converters.hudi.indexed_statistics import IndexedStatistics
 from converters.hudi.instants import instant_millis
@@ -113,6 +113,8 @@ class HudiSource:
         """
         state = read_table_state(self._storage, self._location)
         text, where = state.schema_text()
+        if self._options.meta_columns and state.config.populates_meta_fields:
+            text = with_meta_columns(text)
         parsed = parse_schema(text, keep_meta_columns=self._options.meta_columns, where=where)
         columns = parsed.schema
         if state.config.drops_partition_columns:
