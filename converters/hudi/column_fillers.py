@@ -48,11 +48,12 @@ def can_be_filled(row_counts: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def fits(type_: Type) -> bool:
-    """Whether there are such bounds for a type: Hudi keeps fifteen digits of a decimal before the point and after it."""
+    """Whether there are such bounds for a type; Hudi keeps fifteen digits of a decimal before and after the point."""
     if not isinstance(type_, DecimalType):
         return True
     whole = type_.precision - type_.scale
-    return 0 <= type_.scale <= DECIMAL.scale and 0 <= whole <= DECIMAL.precision - DECIMAL.scale
+    most = DECIMAL.precision - DECIMAL.scale
+    return 0 <= type_.scale <= most and 0 <= whole <= most
 
 
 def filler(batch: pa.RecordBatch, column: Field) -> ColumnStatistics:

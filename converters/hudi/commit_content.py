@@ -45,4 +45,5 @@ class CommitContent:
             from converters.hudi.commit_avro import delta_commit  # noqa: PLC0415 - rarely needed
 
             return delta_commit(commit)
-        return msgspec.json.encode(commit)
+        encoded: bytes = msgspec.json.encode(commit)
+        return encoded

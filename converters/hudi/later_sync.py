@@ -33,6 +33,7 @@ BoolArray = npt.NDArray[np.bool_]
 _LOGS_OF_STATISTICS = 10
 _MOST_LOGS_OF_STATISTICS = 50
 _LARGE_LOGS = 0.25
+_SMALL = 4 * 2**20
 _HOUR = 3_600_000
 
 
@@ -148,7 +149,8 @@ class LaterSync:
         most = max((len(each.logs) for each in slices), default=0)
         logs = sum(log.file.size for each in slices for log in each.logs)
         bases = sum(each.base.size for each in slices if each.base is not None)
-        return most >= _MOST_LOGS_OF_STATISTICS or (most >= _LOGS_OF_STATISTICS and logs > bases * _LARGE_LOGS)
+        pays = logs > bases * _LARGE_LOGS or logs + bases < _SMALL
+        return most >= _MOST_LOGS_OF_STATISTICS or (most >= _LOGS_OF_STATISTICS and pays)
 
     def _statistics(
         self, statistics: StatisticsOfFiles, files: pa.Table, difference: Difference

@@ -148,7 +148,8 @@ class Update:
         """Instants before this time are given up; empty where none are."""
         keep_from = changes.keep_from
         for each in self.metadata_table.slices.get(COLUMN_STATS, ()):
-            if changes.all_statistics is None:
+            if changes.all_statistics is None and each.logs:
+                # The blocks of its log files depend on instants after the base file's.
                 keep_from = min(keep_from, each.base_instant or "")
         cut = max(min(keep_from, self.time), changes.forget_before)
         return cut if any(each.time < cut for each in self._base.writes) else ""
