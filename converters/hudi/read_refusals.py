@@ -70,8 +70,9 @@ def refuse_logs(state: TableState, logs: pa.Table) -> None:
         f"{len(groups)} file slice{'s have' if len(groups) > 1 else ' has'} log files, whose changes are not in base "
         f"files: {named}{more}; the first log file is '{_path(state.location, logs)}'.",
         hint=f"Compact the table first, in Spark SQL: CALL run_compaction(op => 'schedule', table => "
-        f"'{state.config.name}') and CALL run_compaction(op => 'run', table => '{state.config.name}'); or convert "
-        "what its base files say (hudi.source.read-optimized=true).",
+        f"'{state.config.name}', options => 'hoodie.compact.inline.max.delta.commits=1') and CALL run_compaction("
+        f"op => 'run', table => '{state.config.name}'); or convert what its base files say "
+        "(hudi.source.read-optimized=true).",
     )
 
 
