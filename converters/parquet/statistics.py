@@ -125,15 +125,16 @@ class _Reader:
 
     def read(self, path: str, metadata: pq.FileMetaData) -> _Raw:
         """What a footer says."""
-        number = self._shape(path, metadata)
-        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+        shape = self._shape(path, metadata)
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        groups = [group for group in groups if group.num_rows]
         rows = metadata.num_rows
         leaves = [
             None if place is None else _merged((group.column(place.number).statistics for group in groups), place.value)
-            for place in self.shapes[number][2]
+            for place in self.shapes[shape][2]
         ]
         cuts = not (metadata.created_by or "").startswith(_NEVER_CUTS)
-        return _Raw(rows, number, cuts, leaves)
+        return _Raw(rows, shape, cuts, leaves)
 
     def column(self, number: int, files: Sequence[_Raw]) -> LeafStatistics:
         """The statistics of one column in all files."""
