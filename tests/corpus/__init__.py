@@ -156,11 +156,14 @@ class Corpus:
         return self._rows[wanted.name, stage]
 
 
-def unpack(packed: Path, folder: Path) -> None:
-    """Write out an archive's files and empty folders (`extractall` differs too much between Python versions)."""
+def unpack(packed: Path, folder: Path, *, only: str = "") -> None:
+    """Write out an archive's files and empty folders, or those below one folder of it."""
+    # `extractall` differs too much between Python versions.
     data = zstandard.decompress(packed.read_bytes())
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
+            if only and not member.name.startswith(f"{only}/"):
+                continue
             place = folder / member.name
             content = archive.extractfile(member)
             if content is None:

@@ -154,7 +154,8 @@ def _edge_query(place: int, column: Column) -> str:
     edges = "true, true, NULL, NULL"
     if column.known and not column.has_nan:
         low, high = (literal(column.known[end], column.type, "spark") for end in (0, -1))
-        edges = f"min({name}) <=> {low}, max({name}) <=> {high}, string(min({name})), string(max({name}))"
+        text = "hex" if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type) else "string"
+        edges = f"min({name}) <=> {low}, max({name}) <=> {high}, {text}(min({name})), {text}(max({name}))"
     return f"SELECT {place}, count(*), count({name}), {edges} FROM t"
 
 
