@@ -53,12 +53,12 @@ def find_live_files(state: TableState, metadata_table: MetadataTable | None, *, 
         UnsupportedTableFeature: A file slice has log files, or a base file cannot be carried.
     """
     replaced = state.replaced()
+    written = state.newest_files()
     if metadata_table is None:
-        written = state.newest_files()
         files = list_files(state.storage, state.location, written["partition"].unique().to_pylist())
-        _check_newest(state, files, written)
     else:
         files = metadata_table.files()
+    _check_newest(state, files, written)
     slices = file_slices(base_files(files), log_files(files), replaced, state.is_committed, state.log_time)
     logs = live_logs(state, slices)
     if not leave_out_logs:
@@ -68,11 +68,13 @@ def find_live_files(state: TableState, metadata_table: MetadataTable | None, *, 
 
 
 def _check_newest(state: TableState, files: pa.Table, written: pa.Table) -> None:
-    """A listing does not show what is missing, but the newest commit's files cannot have been cleaned yet."""
+    """A list of files does not show what it lacks, but the newest commit's files cannot have been cleaned yet."""
     written = written.filter(pc.and_(pc.invert(written["is_log"]), pc.greater(pc.fill_null(written["size"], 0), 0)))
-    there = pc.binary_join_element_wise(files["partition"], files["name"], "/")
-    paths = pc.binary_join_element_wise(
-        written["partition"], pc.replace_substring_regex(written["path"], r"^.*/", ""), "/"
+    if not len(written):
+        return
+    there, paths = (
+        pc.binary_join_element_wise(each["partition"], pc.replace_substring_regex(each[name], r"^.*/", ""), "/")
+        for each, name in ((files, "name"), (written, "path"))
     )
     lacking = paths.filter(pc.invert(pc.is_in(paths, value_set=there.combine_chunks())))
     if len(lacking) and state.newest is not None:

@@ -48,11 +48,14 @@ class HudiSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unkn
         read_optimized: Convert what the base files of a merge-on-read table say, without its log files.
         partition_spec: XTable's ``partitionSpec``, ``column:type:format,…``, in place of what the table says of its
             partitions; empty for none.
+        as_of: The time of the last instant to take into account; the newest by default.  What was cleaned since
+            cannot be told.
     """
 
     meta_columns: bool = False
     read_optimized: bool = False
     partition_spec: str | None = None
+    as_of: str | None = None
 
 
 class _View(msgspec.Struct, frozen=True):
@@ -102,16 +105,17 @@ class HudiSource:
         return list(self._notes)
 
     def snapshot(self) -> Snapshot:
-        """The table's newest state; see ``Source.snapshot``.
+        """The table's newest state, or a former one by request; see ``Source.snapshot``.
 
         Raises:
             SourceTableNotFound: There is no table.
-            InvalidOption: The partition spec is not understood, or names a column that is not there.
+            InvalidOption: The partition spec is not understood, or names a column that is not there; or the table
+                cannot be told as of the time wanted.
             CorruptTable: The properties, the timeline, the metadata table or a data file cannot be read.
             UnsupportedTableFeature: A file slice has log files, a type or a type change cannot be carried, or something
                 else that is named.
         """
-        state = read_table_state(self._storage, self._location)
+        state = read_table_state(self._storage, self._location, self._options.as_of)
         text, where = state.schema_text()
         if self._options.meta_columns and state.config.populates_meta_fields:
             text = with_meta_columns(text)

@@ -12,6 +12,7 @@ from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTabl
 from converters.hudi.archive import archived_commits
 from converters.hudi.commit_metadata import REPLACED, WRITE_STATS, CommitMetadata, read_commit
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory, read_table_config
+from converters.hudi.time_travel import check_as_of
 from converters.hudi.timeline import Instant, Timeline, read_timeline
 from converters.storage.base import Storage
 from converters.storage.location import join
@@ -29,17 +30,19 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         location: Its directory.
         config: Its properties.
         timeline: Its active timeline.
+        as_of: The time of the last instant to take into account; empty for all.
     """
 
     storage: Storage
     location: str
     config: TableConfig
     timeline: Timeline
+    as_of: str = ""
 
     @cached_property
     def writes(self) -> tuple[Instant, ...]:
         """Completed instants that wrote data files, in the order in which they count."""
-        return self.timeline.writes()
+        return tuple(each for each in self.timeline.writes() if self._is_in_time(each.time))
 
     @property
     def newest(self) -> Instant | None:
@@ -55,7 +58,7 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
 
     def is_committed(self, time: str) -> bool:
         """Whether what the instant of this time wrote is to be seen."""
-        return self.timeline.is_committed(time)
+        return self._is_in_time(time) and self.timeline.is_committed(time)
 
     def log_time(self, time: str) -> str | None:
         """By which time a log file belongs to a file slice, from the instant in its name.
@@ -117,6 +120,9 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
             return WRITE_STATS.empty_table()
         return read_commit(self.storage, self.newest).write_stats
 
+    def _is_in_time(self, time: str) -> bool:
+        return not self.as_of or time <= self.as_of
+
     def _commits_from_newest(self) -> Iterator[CommitMetadata]:
         yield from map(self.commit, reversed(self.writes))
         yield from archived_commits(self.storage, self.location, self.config)
@@ -130,11 +136,17 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         return {each.time: each.completed_at for each in self.writes if each.completed_at is not None}
 
 
-def read_table_state(storage: Storage, location: str) -> TableState:
+def read_table_state(storage: Storage, location: str, as_of: str | None = None) -> TableState:
     """Read a table's configuration and list its timeline.
+
+    Args:
+        storage: Where the table is.
+        location: Its directory.
+        as_of: The time of the last instant to take into account; all by default.
 
     Raises:
         SourceTableNotFound: No table is there.
+        InvalidOption: The table cannot be told as of that time any more, or was not there yet.
         CorruptTable: Its properties cannot be read.
         UnsupportedTableFeature: It is of a version that is not supported.
     """
@@ -146,4 +158,6 @@ def read_table_state(storage: Storage, location: str) -> TableState:
         timeline = read_timeline(storage, location, config)
     except ValueError as error:
         raise CorruptTable(f"The timeline of the Hudi table at '{location}' cannot be read: {error}.") from error
-    return TableState(storage, location, config, timeline)
+    if as_of is not None:
+        check_as_of(storage, timeline, as_of)
+    return TableState(storage, location, config, timeline, as_of or "")
