@@ -7,6 +7,7 @@ The key of a column's statistics is ``base64(xxh64(column)) + base64(xxh64(parti
 from __future__ import annotations
 
 import binascii
+import functools
 import hashlib
 from collections.abc import Sequence
 
@@ -82,27 +83,39 @@ def column_stats_keys(column: str, partitions: pa.Array, names: pa.Array) -> pa.
 
 
 class FileKeys:
-    """What does not depend on the column in the keys of some files' statistics; computed once for all columns.
-
-    Attributes:
-        order: The files' places in ascending order of their keys, whatever the column is.
-        suffixes: The keys without the column's part, as binary values in the files' order.
-    """
+    """What does not depend on the column in the keys of some files' statistics; computed once for all columns."""
 
     def __init__(self, partitions: pa.Array, names: pa.Array) -> None:
-        """Hash partitions and names.
+        """Name the files; they are hashed when their keys are asked for.
 
         Args:
             partitions: Each file's partition path, string.
             names: Each file's name, string.
         """
-        encoded = pc.dictionary_encode(partitions)
+        self._partitions = partitions
+        self._names = names
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return len(self._names)
+
+    @functools.cached_property
+    def suffixes(self) -> pa.Array:
+        """The keys without the column's part, as binary values in the files' order."""
+        return binary_from_matrix(self._matrix)
+
+    @functools.cached_property
+    def order(self) -> npt.NDArray[np.int64]:
+        """The files' places in ascending order of their keys, whatever the column is."""
+        as_texts = self._matrix.view(f"S{self._matrix.shape[1]}")[:, 0]
+        return np.argsort(as_texts, kind="stable")
+
+    @functools.cached_property
+    def _matrix(self) -> ByteArray:
+        encoded = pc.dictionary_encode(self._partitions)
         hashes = _hashes([partition_key(path) for path in encoded.dictionary.to_pylist()])
         places = numbers_of(encoded.indices)
-        self._matrix: ByteArray = np.concatenate((hashes[places], _digests(names.cast(pa.binary()))), axis=1)
-        self.suffixes: pa.Array = binary_from_matrix(self._matrix)
-        as_texts = self._matrix.view(f"S{self._matrix.shape[1]}")[:, 0]
-        self.order: npt.NDArray[np.int64] = np.argsort(as_texts, kind="stable")
+        return np.concatenate((hashes[places], _digests(self._names.cast(pa.binary()))), axis=1)
 
     def keys(self, column: str) -> pa.Array:
         """The keys of a column's statistics, binary, in the files' order."""

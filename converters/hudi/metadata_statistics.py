@@ -65,8 +65,8 @@ class StatisticsReader:
             binary_from_matrix(keys[start:stop, len(prefix) :])
             for keys, (start, stop) in zip(self._keys, ranges, strict=True)
         ]
-        columns = _Columns(len(files.suffixes))
-        if known:
+        columns = _Columns(len(files))
+        if any(start < stop for start, stop in ranges):
             found = pc.index_in(files.suffixes, value_set=pa.concat_arrays(known))
             places = numbers_of(found.fill_null(-1)).astype(np.int64)
             first = 0
