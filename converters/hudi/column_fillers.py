@@ -53,7 +53,7 @@ def fits(type_: Type) -> bool:
         return True
     whole = type_.precision - type_.scale
     most = DECIMAL.precision - DECIMAL.scale
-    return 0 <= type_.scale <= most and 0 <= whole <= most
+    return bool(0 <= type_.scale <= most and 0 <= whole <= most)
 
 
 def filler(batch: pa.RecordBatch, column: Field) -> ColumnStatistics:

@@ -36,7 +36,7 @@ def _counts(*names: str) -> list[dict[str, Any]]:
     return [_optional(name, "long") for name in names]
 
 
-_STAT = {
+_STAT: dict[str, Any] = {
     "type": "record",
     "name": "HoodieWriteStat",
     "fields": [

@@ -66,6 +66,15 @@ def _reason(config: TableConfig, layout: Layout) -> str | None:
         (FILES not in config.metadata_partitions, "it has no metadata table"),
         (bool(others), f"its metadata table has the index '{min(others, default='')}', which would not be kept up"),
         (there != wanted, f"it is partitioned by {there}, the source by {wanted}"),
+        (
+            bool(layout.partition_columns)
+            and not (layout.forms.hive_style if config.hive_style else layout.forms.bare),
+            "its directories are of another form than its properties say (hive_style_partitioning)",
+        ),
+        (
+            not (layout.forms.escaped if config.url_encoded else layout.forms.plain),
+            "its directories are escaped otherwise than its properties say (partitionpath.urlencode)",
+        ),
         (config.drops_partition_columns, "its files lack the partition columns"),
     )
     return next((reason for holds, reason in reasons if holds), None)

@@ -75,8 +75,8 @@ class FirstSync:
             version,
             partition_columns=layout.partition_columns,
             record_key=layout.record_key,
-            hive_style=layout.hive_style,
-            escaped=layout.escaped,
+            hive_style=bool(layout.partition_columns) and layout.forms.hive_style,
+            escaped=not layout.forms.plain,
             indexed_columns=None if index is None else [column.name for column in index.columns],
         )
         self._metadata_config = metadata_table_config(name, version)

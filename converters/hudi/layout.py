@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from converters.errors import UnsupportedTableFeature
 from converters.hudi.avro_names import META_COLUMNS
 from converters.hudi.avro_schema_writer import write_schema
-from converters.hudi.partition_paths import Located, PartitionColumn, PartitionDirectories, locate
+from converters.hudi.partition_paths import DirectoryForms, Located, PartitionColumn, PartitionDirectories, locate
 from converters.hudi.source_files import SourceFiles
 from converters.model.partition import PartitionSpec
 from converters.model.schema import Schema
@@ -39,16 +39,14 @@ class Layout(msgspec.Struct, frozen=True):
         schema_text: The same as Avro.
         partition_columns: Names, in the order of the directories' levels.
         record_key: Names of the columns that identify a row; may be empty.
-        hive_style: Whether directories are called ``name=value``.
-        escaped: Whether values in directories are escaped.
+        forms: Which forms the directories may be in.
     """
 
     schema: Schema
     schema_text: str
     partition_columns: tuple[str, ...]
     record_key: tuple[str, ...]
-    hive_style: bool
-    escaped: bool
+    forms: DirectoryForms
 
 
 class LayoutPlan:
@@ -128,8 +126,7 @@ class LayoutPlan:
             schema_text=self.schema_text,
             partition_columns=self.partition_columns,
             record_key=tuple(node.dotted for node in keys),
-            hive_style=bool(self.partition_columns) and self._directories.is_hive_style,
-            escaped=self._directories.is_escaped,
+            forms=self._directories.forms,
         )
 
     def _must_ask_files(self) -> bool:

@@ -5,6 +5,10 @@ Spark with Hudi takes the values of partition columns from the directories, what
 value, escapes are undone whether the table says that it escapes or not, ``__HIVE_DEFAULT_PARTITION__`` is null, and
 the text is cast to the column's type.  Where that is not the value that the source gives a file, the table cannot be
 published.
+
+The other way round, Hudi 1.x makes the directory's name out of the value that a filter asks for
+(``SparkHoodieTableFileIndex``), with ``name=`` and with escapes as the table's properties say.  So all directories must
+have the one form that the properties can say.
 """
 
 from __future__ import annotations
@@ -21,13 +25,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.errors import UnsupportedTableFeature
-from converters.hudi.path_escapes import unescaped
+from converters.hudi.path_escapes import escaped, unescaped
 from converters.model.types import DecimalType, PrimitiveType, Type, type_name
 
-__all__ = ["Located", "PartitionColumn", "PartitionDirectories", "locate"]
+__all__ = ["DirectoryForms", "Located", "PartitionColumn", "PartitionDirectories", "locate"]
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
-_INTEGER = re.compile(r"^[+-]?[0-9]{1,19}$")
+_INTEGER = re.compile(r"^-?[0-9]{1,19}$")
 _DATE = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 _ZONED = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(?:Z|[+-][0-9]{2}:[0-9]{2})$")
 
@@ -44,6 +48,37 @@ class PartitionColumn(msgspec.Struct, frozen=True):
     name: str
     type: Type
     members: tuple[int, ...]
+
+
+class DirectoryForms(msgspec.Struct, frozen=True):
+    """Which forms the directories may be in, as far as they were seen.
+
+    Attributes:
+        hive_style: ``name=value``.
+        bare: Values alone.
+        escaped: Values escaped as Hudi does it.
+        plain: Values as they are.
+    """
+
+    hive_style: bool = True
+    bare: bool = True
+    escaped: bool = True
+    plain: bool = True
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there is a form that they are all in."""
+        return (self.hive_style or self.bare) and (self.escaped or self.plain)
+
+    def after(self, text: str, value: Any, *, hive_style: bool) -> DirectoryForms:
+        """What is left when one more level was seen."""
+        is_text = isinstance(value, str)
+        return DirectoryForms(
+            hive_style=self.hive_style and hive_style,
+            bare=self.bare and not hive_style,
+            escaped=self.escaped and (not is_text or text == escaped(value)),
+            plain=self.plain and (not is_text or text == value),
+        )
 
 
 class Located(msgspec.Struct, frozen=True):
@@ -85,19 +120,18 @@ def locate(paths: pa.Array, location: str) -> Located:
 
 
 class PartitionDirectories:
-    """The directories of all partitions seen so far.
-
-    Attributes:
-        is_hive_style: Whether each level of each of them is ``name=value``.
-        is_escaped: Whether a value in one of them is escaped.
-    """
+    """The directories of all partitions seen so far."""
 
     def __init__(self, columns: Sequence[PartitionColumn]) -> None:
         """Start with none; ``columns`` in the order of the directories' levels."""
         self._columns = tuple(columns)
         self._known: set[str] = set()
-        self.is_hive_style = True
-        self.is_escaped = False
+        self._forms = DirectoryForms()
+
+    @property
+    def forms(self) -> DirectoryForms:
+        """The forms that all of them are in."""
+        return self._forms
 
     def look_at(self, located: Located, batch: pa.RecordBatch) -> None:
         """Check the directories of one batch of files.
@@ -119,7 +153,7 @@ class PartitionDirectories:
             true = tuple(column[row] for column in columns)
             if seen.setdefault(directory, true) != true:
                 raise _mismatch(directory, "it has files of several partitions")
-            if directory not in self._known or true != ():
+            if directory not in self._known:
                 self._check(directory, true)
         self._known.update(directories)
 
@@ -139,13 +173,15 @@ class PartitionDirectories:
         for level, column, value in zip(levels, self._columns, true, strict=True):
             name, equals, text = level.partition("=")
             if not equals:
-                text, self.is_hive_style = level, False
+                text = level
             elif name != column.name:
                 raise _mismatch(directory, f"'{name}' is not the partition column '{column.name}'")
-            self.is_escaped |= "%" in text
             seen = _seen(text, column)
             if seen != value or (isinstance(seen, bool) != isinstance(value, bool)):
                 raise _mismatch(directory, f"the value of '{column.name}' is {value!r}, but reads as {seen!r}")
+            self._forms = self._forms.after(text, value, hive_style=bool(equals))
+            if not self._forms.is_possible:
+                raise _mismatch(directory, "it is of another form than others, or escaped otherwise than Hudi does it")
 
 
 def _mismatch(directory: str, what: str) -> UnsupportedTableFeature:
@@ -170,10 +206,12 @@ def _seen(text: str, column: PartitionColumn) -> Any:
                     return _READ[kind](text)
             except ValueError:
                 pass
-        case DecimalType():
+        case DecimalType(scale=scale):
             try:
-                return Decimal(text)
-            except InvalidOperation:
+                number = Decimal(text)
+                if f"{number:.{scale}f}" == text:
+                    return number
+            except (InvalidOperation, ValueError):
                 pass
         case _:
             pass
@@ -185,7 +223,7 @@ def _seen(text: str, column: PartitionColumn) -> Any:
 
 
 def _integer(text: str) -> int:
-    if _INTEGER.match(text) is None:
+    if _INTEGER.match(text) is None or str(int(text)) != text:
         raise ValueError(text)
     return int(text)
 
@@ -197,11 +235,9 @@ def _date(text: str) -> dt.date:
 
 
 def _boolean(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()] if text.lower() in {"true", "false"} else _refuse(text)
-
-
-def _refuse(text: str) -> bool:
-    raise ValueError(text)
+    if text not in _FLAGS:
+        raise ValueError(text)
+    return _FLAGS[text]
 
 
 def _instant(text: str) -> dt.datetime:
@@ -212,6 +248,7 @@ def _instant(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(plain)
 
 
+_FLAGS = {"true": True, "false": False}
 _READ: Mapping[str, Callable[[str], Any]] = {
     "string": unescaped,
     "byte": _integer,
