@@ -22,6 +22,7 @@ class Kind:
     name: str
     statements: tuple[str, ...]
     second: Reader | None = "duckdb"
+    old_hudi: Reader = "spark-hudi-0.15.0"
     refused: dict[Format, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
 
@@ -87,6 +88,7 @@ DELTA = (
             "ALTER TABLE {t} ALTER COLUMN n TYPE INT",
             "INSERT INTO {t} VALUES (11, 100000)",
         ),
+        old_hudi="spark-hudi-1.0.2",  # 0.15.0 fails on integers of 8 and 16 bits
     ),
     Kind(
         "v2 checkpoints in Parquet with in-commit timestamps",
@@ -305,8 +307,8 @@ NOT_IN_HUDI: Mapping[Format, Mapping[str, str]] = {
     "iceberg": {
         "by float": "'p' of the type float",
         "by double": "'p' of the type double",
-        "by timestamp": "'p' of the type timestamptz",
         "by timestamp_ntz": "'p' has type 'timestamp'",
+        "by awkward text": "is no partition",
         **dict.fromkeys(TRANSFORMS, "The table is partitioned by"),
     },
 }
@@ -342,7 +344,7 @@ def _check(kind: Kind, source: Format, target: Format, location: str) -> None:
     if target == "hudi":
         place = report.location.removeprefix("file://")
         assert_same_rows("hudi", place, expected, ("spark",))
-        assert_same_rows("hudi", place, expected, ("spark-hudi-0.15.0",), filters=False)
+        assert_same_rows("hudi", place, expected, (kind.old_hudi,), filters=False)
         return
     readers: tuple[Reader, ...] = ("spark",) if kind.second is None else ("spark", kind.second)
     assert_same_rows(target, location, expected, readers)
