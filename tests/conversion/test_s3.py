@@ -13,7 +13,8 @@ from pyiceberg.catalog.sql import SqlCatalog
 import converters
 from converters.errors import AccessDenied
 from converters.storage import FaultyStorage, ObjectStorage
-from tests.readers import Reader, assert_same_rows, canonical_rows, read
+from tests.corpus import Corpus, case
+from tests.readers import Reader, assert_same_rows, canonical_rows, digest, read
 from tests.readers.tables import Format
 from tests.s3 import S3Server
 from tests.tables import sample
@@ -55,6 +56,17 @@ def test_a_table_on_s3(s3: S3Server, s3_folder: str, tmp_path: Path, source: For
     again = converters.convert(location, [target], source_format=source, storage=storage)
     assert again.targets[0].status == "unchanged"
     assert converters.inspect(location, storage=storage).rows == 30
+
+
+@pytest.mark.parametrize("name", ["hudi/simple", "hudi/w0150_cow_v6", "hudi/cow_v9_nomdt"])
+def test_a_hudi_table_on_s3(s3: S3Server, s3_folder: str, corpus: Corpus, name: str) -> None:
+    location = s3.upload(corpus.path(name), f"{s3_folder}/t".removeprefix(f"{s3.url}/"))
+    storage = ObjectStorage(s3_options=s3.storage_options)
+    report = converters.convert(location, ["delta", "iceberg"], source_format="hudi", storage=storage)
+    assert [target.error for target in report.targets] == [None, None]
+    for target in ("delta", "iceberg"):
+        rows = read(target, location, "duckdb", store=s3)
+        assert digest(canonical_rows(rows)) == case(name).contents.sha256
 
 
 def test_s3a_is_the_same_place(s3: S3Server, s3_folder: str, tmp_path: Path) -> None:
