@@ -43,7 +43,7 @@ from converters.staging import Spool, no_room
 from converters.storage.base import Storage
 from converters.storage.location import join
 
-__all__ = ["FirstSync"]
+__all__ = ["FirstSync", "divided"]
 
 _BYTES_OF_ONE_COMMIT = 4 * 2**20
 _BYTES_OF_A_COMMIT = 40 * 2**20
@@ -99,7 +99,7 @@ class FirstSync:
             CommitConflict: Somebody else has made a table there.
         """
         ordered, _ = partition_runs(files)
-        parts = _commits(ordered)
+        parts = divided(ordered)
         times = self._times(len(parts), committed_at)
         claim = Claim(self._storage, self._location, self._config, times[0])
         claim.take(None)
@@ -165,8 +165,8 @@ class FirstSync:
             raise CommitConflict(f"Somebody else has written '{path}'.") from error
 
 
-def _commits(files: pa.Table) -> list[pa.Table]:
-    """Divide files, ordered by partition, into commits."""
+def divided(files: pa.Table) -> list[pa.Table]:
+    """Divide files, ordered by partition, into commits, of which none is too large and the last one is small."""
     ends = np.cumsum(json_bytes_of(files).to_numpy()) if len(files) else np.zeros(0, np.int64)
     if not len(files) or int(ends[-1]) <= _BYTES_OF_ONE_COMMIT:
         return [files]

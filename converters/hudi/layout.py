@@ -184,7 +184,8 @@ def _partition_columns(table: Table) -> tuple[PartitionColumn, ...]:
                 "partition columns from directories, and would show the transform's result as the column's value.",
                 hint="Partition the table by the column itself, or not at all.",
             )
-        if len(node.path) > 1:
+        name, *inner = node.path
+        if inner:
             raise UnsupportedTableFeature(
                 f"The table is partitioned by the struct member '{node.dotted}', which Hudi's readers do not support.",
                 hint="Partition the table by a column of its own.",
@@ -195,7 +196,7 @@ def _partition_columns(table: Table) -> tuple[PartitionColumn, ...]:
             for each in spec.fields
             if each.source_id == field.source_id and each.transform.kind == "identity"
         )
-        found.append(PartitionColumn(node.path[0], node.type, tuple(members)))
+        found.append(PartitionColumn(name, node.type, tuple(members)))
     return tuple(found)
 
 

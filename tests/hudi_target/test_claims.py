@@ -118,7 +118,7 @@ def test_an_unknown_writer_keeps_its_claim_until_its_lease_ends(
     monkeypatch.setattr(claims, "_PATIENCE_SECONDS", 0.1)
     table = _table(tmp_path)
     left = _leave(table, EARLIER, None)
-    os.utime(left, (time.time() - age,) * 2)
+    os.utime(left, (time.time() - age, time.time() - age))
     report = table.sync().targets[0]
     assert (report.status == "synced") == (age > claims.LEASE_SECONDS)
     assert left.exists() == (age < claims.LEASE_SECONDS)

@@ -106,7 +106,8 @@ def test_values_are_read_as_they_are(tmp_path: Path, kind: str, in_files: bool) 
     for reader in SPARKS:
         found = hudi.query(reader, tmp_path, "SELECT * FROM t ORDER BY id").rows
         assert found.select([*expected[0]]).to_pylist() == expected, reader
-        for row in expected:
+        # Hudi 1.2 looks for the directories of a filter's values by name; the others are asked once.
+        for row in expected if reader == SPARKS[0] else expected[:1]:
             condition = " AND ".join(
                 f"{name} IS NULL" if row[name] is None else f"{name} = {_literal(row[name])}"
                 for name in row

@@ -148,11 +148,10 @@ def test_columns_come_and_become_wider(tmp_path: Path) -> None:
     new = pa.schema([("id", pa.int64()), ("v", pa.float64()), ("w", pa.string())])
     grown = HudiMade(tmp_path, schema_of(new), promotions={1: "int", 2: "float"})
     grown.version = 5
-    grown._files = {"a.parquet": (pa.table({"id": [1, 2], "v": [0.5, None]}, new.remove(2)), {}, 0)}
+    first = pa.table({"id": [1, 2], "v": [0.5, None]}, new.remove(2))
+    grown.write("a.parquet", first)
+    pq.write_table(first.cast(old), tmp_path / "a.parquet", store_decimal_as_integer=True)
     grown.write("b.parquet", pa.table({"id": [2**40], "v": [1e300], "w": ["x"]}, new))
-    grown.version = 7
-    grown_files = grown._files["a.parquet"]
-    pq.write_table(grown_files[0].cast(old), tmp_path / "a.parquet")
     grown.sync()
     for reader in SPARKS:
         found = hudi.query(reader, tmp_path, "SELECT * FROM t ORDER BY id").rows
