@@ -13,6 +13,7 @@ from converters.hudi.file_names import base_files, log_files
 from converters.hudi.file_slices import file_slices
 from converters.hudi.listing import list_files
 from converters.hudi.read_refusals import live_logs, refuse_base_files, refuse_logs
+from converters.hudi.retried_writes import without_retries
 from converters.hudi.table_state import TableState
 from converters.storage.location import join
 
@@ -59,7 +60,10 @@ def find_live_files(state: TableState, metadata_table: MetadataTable | None, *, 
     else:
         files = metadata_table.files()
     _check_newest(state, files, written)
-    slices = file_slices(base_files(files), log_files(files), replaced, state.is_committed, state.log_time)
+    base = base_files(files)
+    if metadata_table is None:
+        base = without_retries(state, base)
+    slices = file_slices(base, log_files(files), replaced, state.is_committed, state.log_time)
     logs = live_logs(state, slices)
     if not leave_out_logs:
         refuse_logs(state, logs)

@@ -61,6 +61,19 @@ def test_files_of_a_write_that_failed_are_not_seen(name: str, corpus: Corpus, tm
     assert rows_of(opened(table)) == expected
 
 
+@pytest.mark.parametrize("token", ["0-0-0", "9-9999-99999"])
+@pytest.mark.parametrize("name", LISTED)
+def test_of_a_file_that_was_written_twice_the_one_that_the_commit_names_counts(
+    name: str, token: str, corpus: Corpus, tmp_path: Path
+) -> None:
+    table = corpus.copy(name, tmp_path)
+    expected = rows_of(opened(table))
+    for path in base_files(table):
+        group, _, rest = path.name.split("_")
+        path.with_name(f"{group}_{token}_{rest}").write_bytes(b"half a file")
+    assert rows_of(opened(table)) == expected
+
+
 def test_strays_are_not_seen(corpus: Corpus, tmp_path: Path) -> None:
     table = corpus.copy("hudi/cow_v9_nomdt", tmp_path)
     expected = rows_of(opened(table))
