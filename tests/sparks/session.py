@@ -3,13 +3,15 @@
 Spark fetches its connectors itself (``spark.jars.packages``) into a folder of the checkout that outlives the run.
 """
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,16 @@ def _local_socket(info: tuple[int, str]) -> Any:
     opened.settimeout(None)
     opened.close()
     return file
+
+
+@contextlib.contextmanager
+def _fetching(packages: Sequence[str]) -> Iterator[None]:
+    """Let one process at a time fetch what is not there yet, and the others wait for it."""
+    IVY.mkdir(parents=True, exist_ok=True)
+    jars = [IVY / "jars" / "{}_{}-{}.jar".format(*package.split(":")) for package in packages]
+    with (IVY / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH if all(jar.exists() for jar in jars) else fcntl.LOCK_EX)
+        yield
 
 
 def start(
@@ -113,7 +125,8 @@ def start(
     builder = SparkSession.builder
     for key, value in conf.items():
         builder = builder.config(key, value)
-    made = builder.getOrCreate()
+    with _fetching(packages):
+        made = builder.getOrCreate()
     made.sparkContext.setLogLevel("ERROR")
     return made
 
