@@ -17,7 +17,7 @@ from converters.hudi.source_files import SourceFiles
 from converters.model.partition import PartitionSpec
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
-from converters.model.types import Field, ListType, MapType, StructType, Type
+from converters.model.types import PRIMITIVE_KINDS, Field, ListType, MapType, StructType, Type
 from converters.staging import stored_columns
 from converters.storage.base import Storage
 from converters.storage.location import join
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "LayoutPlan"]
 
 _FILES_AT_ONCE = 4_096
+_DATE = "date"
 _META_PREFIX = "_hoodie_"
 
 
@@ -116,7 +117,7 @@ class LayoutPlan:
         if self._must_ask_files():
             footers = _footers(storage, self._location, files)
             by_name = self._table.names_are_stable
-            found = stored_columns(self._table.schema, footers, by_name=by_name, target="Hudi", widens=True)
+            found = stored_columns(self._table.schema, footers, by_name=by_name, target="Hudi", widens=_widens)
             for field in self._table.schema.fields:
                 _check_names(field, found.names, (field.name,))
         by_id = self._table.schema.by_id
@@ -133,9 +134,15 @@ class LayoutPlan:
         fields = tuple(_all_fields(self._table.schema.fields))
         return (
             not self._table.names_are_stable
+            or _DATE in self._table.promotions.values()
             or any(field.stored_name != field.name for field in fields)
             or any(field.initial_default is not None for field in fields)
         )
+
+
+def _widens(type_: Type) -> bool:
+    """Readers widen all that a table's type may be widened from, but Hudi 0.15 no date to a timestamp."""
+    return type_ not in {PRIMITIVE_KINDS["timestamp"], PRIMITIVE_KINDS["timestamptz"]}
 
 
 def _footers(storage: Storage, location: str, files: SourceFiles) -> Iterator[tuple[str, Footer]]:

@@ -8,7 +8,7 @@ are asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -47,7 +47,12 @@ class FileColumns(msgspec.Struct, frozen=True):
 
 
 def stored_columns(
-    schema: Schema, footers: Iterator[tuple[str, Footer]], *, by_name: bool, target: str, widens: bool = False
+    schema: Schema,
+    footers: Iterator[tuple[str, Footer]],
+    *,
+    by_name: bool,
+    target: str,
+    widens: Callable[[Type], bool] | None = None,
 ) -> FileColumns:
     """Find a table's columns in its files.
 
@@ -56,7 +61,8 @@ def stored_columns(
         footers: Every live file's location and footer.
         by_name: Whether files without field ids can be read by name.
         target: The format whose readers are meant, for messages: ``Delta``.
-        widens: Whether those readers read a column from files that hold it in a narrower type.
+        widens: Whether those readers read a column of this type from files that hold it in a narrower one; None if they
+            read none.
 
     Raises:
         UnsupportedTableFeature: Files hold a column under several names, or one column's name holds another column,
@@ -76,7 +82,7 @@ def stored_columns(
 class _Census:
     """What was found in the files so far."""
 
-    def __init__(self, *, by_name: bool, target: str, widens: bool) -> None:
+    def __init__(self, *, by_name: bool, target: str, widens: Callable[[Type], bool] | None) -> None:
         self.names: dict[int, str] = {}
         self.absent: dict[int, str] = {}
         self._by_name = by_name
@@ -144,7 +150,7 @@ class _Census:
                 self._inside(value, (*path, "value"), (*inside, "value"), file)
             case _:
                 physical = file.physical_type(inside)
-                if not self._widens and _is_narrower(physical, type_):
+                if _is_narrower(physical, type_) and not (self._widens and self._widens(type_)):
                     raise UnsupportedTableFeature(
                         f"The column '{'.'.join(path)}' is a {type_name(type_)} now, but the data file '{file.path}' "
                         f"holds it in the narrower type that it had before ({physical}), which {self._target} readers "
