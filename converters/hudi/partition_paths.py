@@ -114,9 +114,9 @@ def locate(paths: pa.Array, location: str) -> Located:
     below = pc.utf8_slice_codeunits(paths, len(base))
     halves = pc.split_pattern(below, "/", max_splits=1, reverse=True).flatten()
     even = np.arange(0, 2 * len(paths), 2)
-    directory = pc.utf8_slice_codeunits(halves.take(pa.array(even)).dictionary_encode().dictionary, 1)
-    indices = halves.take(pa.array(even)).dictionary_encode().indices
-    return Located(pa.DictionaryArray.from_arrays(indices, directory), halves.take(pa.array(even + 1)))
+    encoded = halves.take(pa.array(even)).dictionary_encode()
+    directory = pc.utf8_slice_codeunits(encoded.dictionary, 1)
+    return Located(pa.DictionaryArray.from_arrays(encoded.indices, directory), halves.take(pa.array(even + 1)))
 
 
 class PartitionDirectories:

@@ -14,6 +14,7 @@ from converters.hudi.layout import LayoutPlan
 from converters.hudi.reader_limits import ReaderLimit, reader_limits
 from converters.hudi.replacement import Replacement
 from converters.hudi.table_config import hoodie_directory
+from converters.hudi.table_properties import INDEXED_COLUMNS
 from converters.hudi.target_base import Base, read_base
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
@@ -109,6 +110,12 @@ class HudiTarget:
         notes = ["Readers need Hudi's metadata table (hoodie.metadata.enable=true, which Hudi 0.15 has off)."]
         if self._options.table_version != 6:
             notes.append("Table version 9 cannot be read by Hudi before 1.1, nor by hudi-rs.")
+        columns = len(plan.schema.fields) - len(plan.partition_columns)
+        if self._options.column_stats and columns > self._options.column_stats_columns:
+            notes.append(
+                "Readers with Hudi 0.15 that turn data skipping on must be told which columns have statistics "
+                f"({INDEXED_COLUMNS}): it takes the others for null."
+            )
         return notes + [
             f"Not every Hudi reads the column '{each.column}' ({each.type}): {each.what}." for each in limits
         ]
