@@ -25,13 +25,14 @@ from converters.hudi.partition_spec import parse_partition_spec
 from converters.hudi.partition_values import PathStyle
 from converters.hudi.samples import sample_files
 from converters.hudi.statistics import StatisticsReader
-from converters.hudi.stored_columns import promotions, two_level_lists
+from converters.hudi.stored_columns import promotions, times_are_as_said, two_level_lists
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory
 from converters.hudi.table_state import TableState, read_table_state
 from converters.model.schema import Schema
 from converters.model.snapshot import FieldIds, Snapshot, Table
 from converters.parquet.field_ids import FieldIdCheck, Samples, settle_field_ids
 from converters.parquet.footers import Footer
+from converters.parquet.statistics import Shape
 from converters.storage.base import Storage
 from converters.storage.location import join
 
@@ -129,7 +130,7 @@ class HudiSource:
         paths = live.paths(self._location).combine_chunks()
         samples = sample_files(self._storage, self._samples, live.files, paths)
         schema, field_ids = settle_field_ids(history.with_ids(columns), samples.footers, mapped=False, complete=False)
-        reader = StatisticsReader(self._storage, _index(metadata_table, parsed, schema))
+        reader = StatisticsReader(self._storage, _index(metadata_table, parsed, schema, samples.shapes))
         fields, asked = self._fields(state.config)
         partitioned = PartitionReader(reader, live.files, paths).read(
             schema, fields, _style(state.config), asked=asked, dropped=state.config.drops_partition_columns
@@ -190,12 +191,15 @@ class HudiSource:
         return path_fields(config), False
 
 
-def _index(table: MetadataTable | None, parsed: TableSchema, schema: Schema) -> IndexedStatistics | None:
+def _index(
+    table: MetadataTable | None, parsed: TableSchema, schema: Schema, shapes: Sequence[Shape]
+) -> IndexedStatistics | None:
     if table is None or COLUMN_STATS not in table.slices:
         return None
     # The ids may have been changed since the schema was read.
-    in_millis = {parsed.schema.by_id[id_].path for id_ in parsed.in_millis}
-    return IndexedStatistics(table, frozenset(node.id for node in schema.nodes if node.path in in_millis))
+    paths = {parsed.schema.by_id[id_].path for id_ in parsed.in_millis}
+    in_millis = frozenset(node.id for node in schema.nodes if node.path in paths)
+    return IndexedStatistics(table, in_millis) if times_are_as_said(schema, in_millis, shapes) else None
 
 
 def _style(config: TableConfig) -> PathStyle:

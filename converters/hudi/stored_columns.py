@@ -7,6 +7,7 @@ changes: integers, floating numbers and decimals may have been narrower.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from converters.errors import UnsupportedTableFeature
 from converters.model.schema import Schema
@@ -24,13 +25,14 @@ from converters.model.types import (
 from converters.parquet.statistics import Shape
 from converters.parquet.stored_types import StoredType
 
-__all__ = ["promotions", "two_level_lists"]
+__all__ = ["promotions", "times_are_as_said", "two_level_lists"]
 
 _Path = tuple[str, ...]
 
 _BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _TEXTS = ("String", "Enum", "JSON", "None")
 _SAME = ""
+_MILLIS, _MICROS = "milliseconds", "microseconds"
 
 
 def promotions(schema: Schema, shapes: Iterable[Shape]) -> Mapping[int, str]:
@@ -59,6 +61,25 @@ def promotions(schema: Schema, shapes: Iterable[Shape]) -> Mapping[int, str]:
             if former != _SAME:
                 found.setdefault(id_, former)
     return found
+
+
+def times_are_as_said(schema: Schema, in_millis: AbstractSet[int], shapes: Iterable[Shape]) -> bool:
+    """Whether files hold times in the unit that the table's Avro schema says.
+
+    Hudi before 1.1 puts the plain numbers of footers into its index, so that they are in the file's unit.  Spark's
+    writer may be told another one than the schema's (``hoodie.parquet.outputtimestamptype``).
+
+    Args:
+        schema: The table's.
+        in_millis: Field ids of the columns that the Avro schema has in milliseconds.
+        shapes: The different schemas of the files.
+    """
+    for shape in shapes:
+        for path, id_, _, _ in _leaves(schema.fields, (), 0):
+            stored = shape.columns.get(path)
+            if stored is not None and stored.unit and stored.unit != (_MILLIS if id_ in in_millis else _MICROS):
+                return False
+    return True
 
 
 def two_level_lists(schema: Schema, shapes: Iterable[Shape]) -> Mapping[int, str]:

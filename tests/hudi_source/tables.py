@@ -1,4 +1,4 @@
-"""Hudi tables of the corpus, changed by hand as crashes and other writers would leave them."""
+"""Hudi tables of the corpus, changed by hand as crashes and other writers would leave them, and a few more."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ import pyarrow.parquet as pq
 from converters.hudi.source import HudiSource, HudiSourceOptions
 from converters.model.snapshot import Snapshot
 from converters.storage.object_store import ObjectStorage
+from tests.corpus import unpack
 from tests.readers import canonical_rows
 
-__all__ = ["base_files", "opened", "rows_of", "set_property", "timeline_files", "uncommit"]
+__all__ = ["base_files", "opened", "real_table", "rows_of", "set_property", "timeline_files", "uncommit"]
+
+PACKED = Path(__file__).with_name("tables.tar.zst")
+
+
+def real_table(name: str, folder: Path) -> Path:
+    """Unpack a table that Hudi wrote in a way that the corpus has no example of."""
+    unpack(PACKED, folder, only=name)
+    return folder / name
 
 
 def opened(table: Path, **options: Any) -> HudiSource:

@@ -13,7 +13,7 @@ import pytest
 from converters.model.data_file import stat
 from converters.model.schema import Leaf
 from tests.corpus import Corpus, cases
-from tests.hudi_source.tables import opened, set_property
+from tests.hudi_source.tables import opened, real_table, set_property
 
 LISTED = {"hudi/cow_v6_nomdt", "hudi/cow_v9_nomdt"}
 REFUSED = {"hudi/mor_v6", "hudi/mor_v9", "hudi/sql_table"}
@@ -105,3 +105,8 @@ def test_bounds_of_a_column_with_nan_are_not_believed(corpus: Corpus) -> None:
     column = snapshot.table.schema.field("d")
     assert column is not None
     assert stat(batch, column.id, "lower").to_pylist() == [None]
+
+
+def test_bounds_of_times_in_milliseconds_are_true_where_the_schema_says_microseconds(tmp_path: Path) -> None:
+    # Hudi 1.0.2 with hoodie.parquet.outputtimestamptype=TIMESTAMP_MILLIS: its index has the files' plain numbers.
+    assert _assert_all_true(real_table("w102_milliseconds", tmp_path)) > 0
