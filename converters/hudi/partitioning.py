@@ -192,7 +192,7 @@ def _is_nothing(values: pa.Array) -> pa.Array:
 
 
 def _all(mask: pa.Array) -> bool:
-    return bool(pc.all(pc.fill_null(mask, fill_value=False)).as_py())
+    return bool(pc.all(pc.fill_null(mask, fill_value=False), min_count=0).as_py())
 
 
 def _transformed(bounds: pa.Array, transform: Transform) -> pa.Array:

@@ -184,3 +184,11 @@ def test_the_files_are_those_of_the_table(tmp_path: Path) -> None:
     (path,) = (table.path / "p=a").glob("*.parquet")
     assert pq.read_metadata(path).num_rows == 1
     assert len(rows_of(opened(table.path))) == 1
+
+
+def test_a_table_without_files_is_partitioned_all_the_same(tmp_path: Path) -> None:
+    table = HudiTable(tmp_path, partition_fields="p")
+    table.commit()
+    source = opened(tmp_path)
+    assert _spec(source.snapshot()) == [("p", "identity")]
+    assert source.notes() == []
