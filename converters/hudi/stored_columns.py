@@ -1,7 +1,8 @@
 """Whether the types in data files are those of the table's schema, for readers that only know the schema.
 
 Hudi's readers take a file's own schema and turn its values into the table's types.  Other formats allow few such
-changes: integers, floating numbers and decimals may have been narrower.
+changes: integers and decimals may have been narrower.  Floats may have been, too, but Hudi goes by way of their text
+(``HoodieParquetFileFormatHelper``, Avro's ``rewritePrimaryType``), so that its doubles are others.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _Path = tuple[str, ...]
 _BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _TEXTS = ("String", "Enum", "JSON", "None")
 _SAME = ""
+_REWRITE = "Rewrite the files from before the column's type was changed, by clustering for example."
 _MILLIS, _MICROS = "milliseconds", "microseconds"
 
 
@@ -52,11 +54,17 @@ def promotions(schema: Schema, shapes: Iterable[Shape]) -> Mapping[int, str]:
             if stored is None:
                 continue
             former = _former(stored, type_)
+            if former == "float":
+                raise UnsupportedTableFeature(
+                    f"The column '{'.'.join(path)}' is a double now, but the data file '{shape.path}' holds it as "
+                    "FLOAT: of such a 7.1 Hudi makes 7.1, readers of other formats 7.099999904632568.",
+                    hint=_REWRITE,
+                )
             if former is None:
                 raise UnsupportedTableFeature(
                     f"The column '{'.'.join(path)}' is a {type_name(type_)} now, but the data file '{shape.path}' "
                     f"holds it as {stored}, which readers of other formats do not take for that.",
-                    hint="Rewrite the files from before the column's type was changed, by clustering for example.",
+                    hint=_REWRITE,
                 )
             if former != _SAME:
                 found.setdefault(id_, former)

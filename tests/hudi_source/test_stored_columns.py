@@ -30,7 +30,6 @@ def _changed(path: Path, before: pa.Array, now: Any) -> HudiTable:
     "before,now,former",
     [
         (pa.array([1], pa.int32()), "long", "int"),
-        (pa.array([1.5], pa.float32()), "double", "float"),
         (pa.array([Decimal("1.5")], pa.decimal128(5, 1)), _decimal(9, 1), "decimal(5,1)"),
         (pa.array([1], pa.int64()), "long", None),
         (pa.array(["a"]), "string", None),
@@ -68,6 +67,13 @@ def test_other_types_are_refused_by_name(before: pa.Array, now: Any, stored: str
         opened(table.path).snapshot()
     assert stored in refused.value.message
     assert ".parquet" in refused.value.message
+
+
+def test_floats_that_became_doubles_are_refused_as_hudi_reads_other_values(tmp_path: Path) -> None:
+    # Of the float 7.1 Hudi's readers make the double 7.1, all others 7.099999904632568.
+    table = _changed(tmp_path, pa.array([7.1], pa.float32()), "double")
+    with pytest.raises(UnsupportedTableFeature, match=r"column 'c' is a double now.*FLOAT.*7\.099999904632568"):
+        opened(table.path).snapshot()
 
 
 def test_members_of_lists_and_maps_are_looked_at_too(tmp_path: Path) -> None:
