@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "LayoutPlan"]
 
 _FILES_AT_ONCE = 4_096
-_DATE = "date"
+_MISREAD = frozenset({"date", "float"})
+"""Former types that readers do not widen as others do."""
 _META_PREFIX = "_hoodie_"
 
 
@@ -134,15 +135,19 @@ class LayoutPlan:
         fields = tuple(_all_fields(self._table.schema.fields))
         return (
             not self._table.names_are_stable
-            or _DATE in self._table.promotions.values()
+            or not _MISREAD.isdisjoint(self._table.promotions.values())
             or any(field.stored_name != field.name for field in fields)
             or any(field.initial_default is not None for field in fields)
         )
 
 
 def _widens(type_: Type) -> bool:
-    """Readers widen all that a table's type may be widened from, but Hudi 0.15 no date to a timestamp."""
-    return type_ not in {PRIMITIVE_KINDS["timestamp"], PRIMITIVE_KINDS["timestamptz"]}
+    """Readers widen most that a table's type may be widened from.
+
+    Not Hudi 0.15 a date to a timestamp; and all make of the float 7.1 the double 7.1, going by way of its text, where
+    readers of other formats make 7.099999904632568.
+    """
+    return type_ not in {PRIMITIVE_KINDS[kind] for kind in ("timestamp", "timestamptz", "double")}
 
 
 def _footers(storage: Storage, location: str, files: SourceFiles) -> Iterator[tuple[str, Footer]]:
