@@ -16,6 +16,7 @@ from converters.delta.protocol import check_readable, feature_names, mapping_mod
 from converters.delta.reader import LogReader
 from converters.delta.schema import read_schema
 from converters.delta.state import TableState
+from converters.delta.type_changes import promotions
 from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTableFeature
 from converters.model.partition import FIRST_PARTITION_FIELD_ID, UNPARTITIONED, PartitionField, PartitionSpec
 from converters.model.schema import Schema
@@ -120,6 +121,7 @@ class DeltaSource:
                 names_are_stable=True,
                 field_ids=field_ids,
                 feature_names=feature_names(state),
+                promotions=promotions(metadata.schema_string, schema),
             ),
         )
 
