@@ -6,7 +6,8 @@ some, for null in the whole file, and a column with statistics but without bound
 skipped.  So a file gets statistics when all indexed columns' are known, and none otherwise.
 
 Hudi 1.x is told which columns are indexed.  Hudi 0.15 believes that all of the table are, unless its reader is told; so
-the other columns get bounds that exclude nothing (``column_fillers``), where the table has not too many of them.
+the other columns get bounds that exclude nothing (``column_fillers``).  A table with more than ``MOST_COLUMNS`` columns
+gets no statistics, as those would be many, and of no use.
 
 Hudi looks for ``LIKE 'abc%'`` in files whose bounds are around ``abc`` itself (``DataSkippingUtils``), not in one whose
 least value is ``abcd``; so a lower bound of texts is the first character alone.
@@ -30,7 +31,10 @@ from converters.model.data_file import stat
 from converters.model.schema import Schema
 from converters.model.types import DecimalType, Field, PrimitiveType
 
-__all__ = ["ColumnIndex", "candidates", "choose"]
+__all__ = ["MOST_COLUMNS", "ColumnIndex", "candidates", "choose"]
+
+MOST_COLUMNS = 100
+"""How many columns, partition columns aside, a table with statistics may have."""
 
 _KINDS = {"boolean", "byte", "short", "int", "long", "float", "double", "date", "timestamptz", "string"}
 _FLOATS = {"float", "double"}
@@ -72,7 +76,8 @@ class ColumnIndex(msgspec.Struct, frozen=True):
 
     Attributes:
         columns: In the order of the schema; those that the schema still has.
-        usable: Whether files can have statistics at all: False when a column is of a type without bounds.
+        usable: Whether files can have statistics at all: False when a column is of a type without bounds, or there are
+            too many columns.
         filled: Further columns, which get bounds that exclude nothing.
     """
 
@@ -81,20 +86,23 @@ class ColumnIndex(msgspec.Struct, frozen=True):
     filled: tuple[Field, ...] = ()
 
     @classmethod
-    def of(cls, names: Sequence[str], schema: Schema, partition_columns: Iterable[str], most: int) -> ColumnIndex:
+    def of(cls, names: Sequence[str], schema: Schema, partition_columns: Iterable[str]) -> ColumnIndex:
         """Find the columns of these names; those that are gone matter no more.
 
         Args:
             names: Of the indexed columns.
             schema: The table's.
             partition_columns: Those whose values are in the directories.
-            most: How many columns of a table may have entries, whether known or filled.
         """
         found = tuple(field for name in names if (field := schema.field(name)) is not None)
         left_out = {*names, *partition_columns}
         others = tuple(field for field in schema.fields if field.name not in left_out)
-        filled = others if found and len(found) + len(others) <= most else ()
-        usable = all(_is_indexable(field) for field in found) and all(fits(field.type) for field in filled)
+        filled = others if found else ()
+        usable = (
+            len(found) + len(filled) <= MOST_COLUMNS
+            and all(_is_indexable(field) for field in found)
+            and all(fits(field.type) for field in filled)
+        )
         return cls(found, usable, filled)
 
     def complete(self, batch: pa.RecordBatch) -> BoolArray:

@@ -54,9 +54,7 @@ class Synced(msgspec.Struct, frozen=True):
 class LaterSync:
     """One attempt."""
 
-    def __init__(
-        self, storage: Storage, location: str, base: Base, layout: Layout, retention_hours: int, most_columns: int
-    ) -> None:
+    def __init__(self, storage: Storage, location: str, base: Base, layout: Layout, retention_hours: int) -> None:
         """Name the parts; nothing is written yet.
 
         Args:
@@ -65,7 +63,6 @@ class LaterSync:
             base: The table as it is.
             layout: What it is to be.
             retention_hours: How old a commit may become.
-            most_columns: How many columns of a table may have entries in ``column_stats``.
 
         Raises:
             UnsupportedTableFeature: The table cannot be continued.
@@ -76,7 +73,7 @@ class LaterSync:
         self._base = base
         self._layout = layout
         self._keep_from = instant_time(max(0, int(time.time() * 1000) - retention_hours * _HOUR))
-        self._index = ColumnIndex.of(indexed_columns(base) or (), layout.schema, layout.partition_columns, most_columns)
+        self._index = ColumnIndex.of(indexed_columns(base) or (), layout.schema, layout.partition_columns)
 
     def run(
         self, files: pa.Table, batches: Sequence[pa.RecordBatch], extra: Mapping[str, str], committed_at: int

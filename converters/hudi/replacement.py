@@ -68,7 +68,7 @@ class Replacement:
             extra = {"schema": layout.schema_text, **self._state.properties()}
             if base is None:
                 return self._first(layout, table, batches, extra, indexed, version)
-            later = LaterSync(self._storage, self._location, base, layout, retention_hours, indexed)
+            later = LaterSync(self._storage, self._location, base, layout, retention_hours)
             synced = later.run(table, batches, extra, self._snapshot.committed_at)
             return self._commit(synced.version, layout, synced.files_added, synced.files_removed)
 
@@ -85,7 +85,7 @@ class Replacement:
         if indexed:
             columns = choose(candidates(layout.schema, layout.partition_columns), batches, indexed)
             names = [column.name for column in columns]
-            index = ColumnIndex.of(names, layout.schema, layout.partition_columns, indexed)
+            index = ColumnIndex.of(names, layout.schema, layout.partition_columns)
         first = FirstSync(self._storage, self._location, self._name, version, layout, index)
         newest = first.run(table, batches, extra, self._snapshot.committed_at)
         return self._commit(newest, layout, len(table), 0)

@@ -10,13 +10,14 @@ import pyarrow as pa
 
 from converters.errors import UnsupportedTableFeature
 from converters.formats import Commit, TargetTable
+from converters.hudi.column_index import MOST_COLUMNS
 from converters.hudi.layout import LayoutPlan
 from converters.hudi.reader_limits import ReaderLimit, reader_limits
 from converters.hudi.replacement import Replacement
 from converters.hudi.table_config import hoodie_directory
-from converters.hudi.table_properties import INDEXED_COLUMNS
 from converters.hudi.target_base import Base, read_base
 from converters.model.snapshot import Snapshot
+from converters.model.types import PRIMITIVE_KINDS, Field, StructType
 from converters.storage.base import Storage
 from converters.storage.location import canonical
 from converters.sync.state import SyncState
@@ -111,10 +112,15 @@ class HudiTarget:
         if self._options.table_version != 6:
             notes.append("Table version 9 cannot be read by Hudi before 1.1, nor by hudi-rs.")
         columns = len(plan.schema.fields) - len(plan.partition_columns)
-        if self._options.column_stats and columns > self._options.column_stats_columns:
+        if self._options.column_stats and columns > MOST_COLUMNS:
             notes.append(
-                "Readers with Hudi 0.15 that turn data skipping on must be told which columns have statistics "
-                f"({INDEXED_COLUMNS}): it takes the others for null."
+                f"The table has {columns} columns, and so no statistics of columns by which readers would skip files: "
+                f"at most {MOST_COLUMNS} may."
+            )
+        elif self._options.column_stats and any(map(_is_beyond_bounds, plan.schema.fields)):
+            notes.append(
+                "Where Hudi 0.15 has data skipping turned on, it misses rows when a filter compares a floating column "
+                "with NaN or a whole struct with a value; hudi.target.column-stats=false avoids that."
             )
         return notes + [
             f"Not every Hudi reads the column '{each.column}' ({each.type}): {each.what}." for each in limits
@@ -149,6 +155,11 @@ class HudiTarget:
 
 def _name(snapshot: Snapshot) -> str:
     return snapshot.table.name or snapshot.table.location.rpartition("/")[2] or "table"
+
+
+def _is_beyond_bounds(field: Field) -> bool:
+    """Whether a column has values that the bounds which exclude nothing (``column_fillers``) do exclude for 0.15."""
+    return isinstance(field.type, StructType) or field.type in {PRIMITIVE_KINDS["float"], PRIMITIVE_KINDS["double"]}
 
 
 def _refuse_misread(limits: tuple[ReaderLimit, ...]) -> None:
