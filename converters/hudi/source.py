@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 import msgspec
@@ -138,7 +138,8 @@ class HudiSource:
         shapes = (*samples.shapes, *partitioned.shapes)
         found = TableFiles(live.files, paths, partitioned.partitioning, partitioned.statistics)
         self._view = _View(version=_version(state), found=found, reader=reader, field_ids=field_ids)
-        self._notes = [*_log_notes(live), *partitioned.partitioning.notes]
+        old_lists = two_level_lists(schema, shapes)
+        self._notes = [*_log_notes(live), *partitioned.partitioning.notes, *_list_notes(schema, old_lists)]
         config = state.config
         return Snapshot(
             version=self._view.version,
@@ -160,7 +161,7 @@ class HudiSource:
                 field_ids=field_ids,
                 feature_names=_feature_names(config),
                 promotions=promotions(schema, shapes),
-                two_level_lists=two_level_lists(schema, shapes),
+                two_level_lists=old_lists,
                 other_columns=_other_columns(schema, (*samples.footers, *(shape.footer for shape in shapes))),
             ),
         )
@@ -228,6 +229,14 @@ def _other_columns(schema: Schema, footers: Iterable[Footer]) -> tuple[str, ...]
     known = {field.stored_name for field in schema.fields}
     found = dict.fromkeys(path[0] for footer in footers for path in footer.columns)
     return tuple(name for name in found if name not in known)
+
+
+def _list_notes(schema: Schema, old_lists: Mapping[int, str]) -> list[str]:
+    if not old_lists:
+        return []
+    names = ", ".join(f"'{schema.by_id[id_].dotted}'" for id_ in old_lists)
+    form = f"Data files hold lists in Parquet's old two-level form ({names})"
+    return [f"{form}: Spark and delta-rs read them right in Delta tables, but DuckDB 1.5 does not."]
 
 
 def _log_notes(live: LiveFiles) -> list[str]:

@@ -91,10 +91,14 @@ def test_columns_that_files_have_beside_the_schema_are_told(tmp_path: Path) -> N
 
 
 def test_lists_in_the_old_form_are_told(corpus: Any) -> None:
-    table = opened(corpus.path("hudi/nested")).snapshot().table
+    source = opened(corpus.path("hudi/nested"))
+    table = source.snapshot().table
     names = [table.schema.by_id[id_].dotted for id_ in table.two_level_lists]
     assert names == ["st", "arr", "los", "aoa"]
     assert all(path.endswith(".parquet") for path in table.two_level_lists.values())
+    (note,) = source.notes()
+    assert "two-level form ('st', 'arr', 'los', 'aoa')" in note
+    assert "DuckDB" in note
 
 
 def test_lists_in_the_present_form_are_not(tmp_path: Path) -> None:
