@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 import msgspec
+import pyarrow.compute as pc
 
-from converters.errors import UnsupportedTableFeature
+from converters.errors import CorruptTable, UnsupportedTableFeature
+from converters.hudi.commit_metadata import read_commit
 from converters.hudi.delete_block import DeletedKeys, read_delete_block
 from converters.hudi.hfile_reader import LARGEST_CONTENT, HFile, read_hfile
 from converters.hudi.log_block import (
@@ -154,7 +156,7 @@ def _counting_blocks(
 ) -> list[tuple[MetadataLog, LogBlock]]:
     """Blocks with rows or deletes that count, in order."""
     blocks: list[tuple[MetadataLog, LogBlock]] = []
-    for log, block in _blocks(storage, found):
+    for log, block in _blocks(storage, found, timeline):
         if block.type == COMMAND:
             # The only command there is: what an instant wrote is rolled back; it may have been written once more since.
             undone = block.header.get(TARGET_INSTANT_TIME, "")
@@ -178,11 +180,32 @@ def _counting_blocks(
     return blocks
 
 
-def _blocks(storage: Storage, found: MetadataSlice) -> Iterator[tuple[MetadataLog, LogBlock]]:
+def _blocks(storage: Storage, found: MetadataSlice, timeline: Timeline) -> Iterator[tuple[MetadataLog, LogBlock]]:
     for log in found.logs:
-        for block in read_log(storage.get(log.file.path), _where(log.file)):
-            if block.type != CORRUPT:
-                yield log, block
+        blocks = [each for each in read_log(storage.get(log.file.path), _where(log.file)) if each.type != CORRUPT]
+        if not blocks:
+            _refuse_completed(storage, log.file, timeline)
+        for block in blocks:
+            yield log, block
+
+
+def _refuse_completed(storage: Storage, meta: ObjectMeta, timeline: Timeline) -> None:
+    """Refuse a log file without a whole block that a completed commit says to have written.
+
+    Hudi would go on without its changes; a file that was left by a writer that broke off may well be so.
+    """
+    partition, _, name = meta.path.rpartition("/")
+    path = f"{partition.rpartition('/')[2]}/{name}"
+    for instant in timeline.writes():
+        try:
+            written = read_commit(storage, instant).write_stats["path"]
+        except CorruptTable:
+            continue  # it says nothing, and nobody else asks it
+        if pc.any(pc.equal(written, path)).as_py():
+            raise CorruptTable(
+                f"{_where(meta)} is torn or damaged, but {instant.where} wrote it.",
+                hint="Copy the table again, or delete the metadata table and let Hudi build it anew.",
+            )
 
 
 def _where(meta: ObjectMeta) -> str:

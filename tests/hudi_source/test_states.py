@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,24 @@ def test_a_table_that_is_made_anew_at_the_same_place_has_other_versions(corpus: 
     two = opened(corpus.copy("hudi/simple", tmp_path / "2")).snapshot().table
     assert one.id != two.id
     assert opened(tmp_path / "1" / "hudi" / "simple").snapshot().table.id == one.id
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-9], lambda data: data + b"x" * 30, lambda _: b""])
+@pytest.mark.parametrize("name", INDEXED)
+def test_a_torn_log_file_of_the_metadata_table_is_named(
+    name: str, change: Callable[[bytes], bytes], corpus: Corpus, tmp_path: Path
+) -> None:
+    table = corpus.copy(name, tmp_path)
+    logs = sorted(table.glob(".hoodie/metadata/files/.*.log.*"), key=lambda path: path.stat().st_size)
+    logs[-1].write_bytes(change(logs[-1].read_bytes()))
+    with pytest.raises(CorruptTable, match=re.escape(logs[-1].name)):
+        opened(table).snapshot()
+
+
+@pytest.mark.parametrize("name", INDEXED)
+def test_a_log_file_that_a_writer_left_torn_does_not_count(name: str, corpus: Corpus, tmp_path: Path) -> None:
+    table = corpus.copy(name, tmp_path)
+    log = max(table.glob(".hoodie/metadata/files/.*.log.*"))
+    parts = log.name.rpartition("_")
+    log.with_name(f"{parts[0]}_99-9-9").write_bytes(log.read_bytes()[:-9])
+    assert digest(rows_of(opened(table))) == case(name).contents.sha256
