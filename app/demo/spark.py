@@ -66,6 +66,7 @@ def _read(location: str, rows: str) -> None:
 
     with tempfile.TemporaryDirectory() as work:
         conf = {
+            "spark.app.name": "tablecast-demo",
             "spark.master": "local[2]",
             "spark.jars.packages": _HUDI,
             "spark.jars.ivy": str(Path(".cache", "ivy").absolute()),
@@ -79,7 +80,7 @@ def _read(location: str, rows: str) -> None:
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.warehouse.dir": work,
         }
-        builder = SparkSession.builder.appName("tablecast-demo")
+        builder = SparkSession.Builder()
         for key, value in conf.items():
             builder = builder.config(key, value)
         session = builder.getOrCreate()

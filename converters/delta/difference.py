@@ -65,7 +65,7 @@ class Difference:
         return None if self._live is None else self._live.filter(pa.array(self._gone))
 
     def next(self, batch: pa.RecordBatch, partition_values: Mapping[str, pa.Array]) -> Matched:
-        """Compare the next batch, in the order of ``paths``; ``partition_values`` are its texts by column."""
+        """Compare the next batch, in the order of ``paths``; ``partitions.values`` are its texts by column."""
         start = self._position
         self._position += len(batch)
         if self._matches is None or self._live is None:

@@ -97,7 +97,7 @@ def file_columns(add: pa.StructArray, members: Iterable[pa.Field]) -> dict[str, 
 
     Returns:
         ``path`` (as written), ``deletion_vector`` (its unique id, or null), ``size``, ``modified_at``, and as far as
-        they were asked for ``partition_values`` (a map), ``stats`` (text) and ``stats_parsed`` (a struct).
+        they were asked for ``partitions.values`` (a map), ``stats`` (text) and ``stats_parsed`` (a struct).
     """
     there = {field.name for field in members}
     columns = {"path": _member(add, "path", pa.string(), there), "deletion_vector": vector_ids(add)}

@@ -187,7 +187,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def partition_texts(values: pa.Array, type_: Type, column: str) -> pa.Array:
-    """Write the values of one partition column as the log has them; the inverse of ``partition_values``.
+    """Write the values of one partition column as the log has them; the inverse of ``partitions.values``.
 
     Instants are written in UTC with a ``Z``, so that no reader's zone matters.
 

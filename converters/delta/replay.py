@@ -39,7 +39,7 @@ def live_files(
 
     Yields:
         Tables with ``path`` (a canonical location), ``log_path`` (as it is written), ``deletion_vector``, ``size``,
-        ``modified_at``; with ``content`` also ``stats``, ``partition_values`` and sometimes ``stats_parsed`` (see
+        ``modified_at``; with ``content`` also ``stats``, ``partitions.values`` and sometimes ``stats_parsed`` (see
         ``CheckpointReader.adds``).
 
     Raises:

@@ -48,7 +48,7 @@ class Base:
         return self._log.state(everything=True)
 
     def live(self) -> pa.Table:
-        """Its files: ``path`` (canonical), ``log_path`` (as written), ``size``, ``rows``, ``partition_values``.
+        """Its files: ``path`` (canonical), ``log_path`` (as written), ``size``, ``rows``, ``partitions.values``.
 
         Raises:
             UnsupportedTableFeature: A file has a deletion vector.

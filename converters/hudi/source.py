@@ -11,23 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.errors import CorruptTable
-from converters.hudi.avro_schema import TableSchema, parse_schema
-from converters.hudi.column_history import read_column_history
-from converters.hudi.dropped_columns import with_meta_columns, with_partition_columns
-from converters.hudi.file_batches import TableFiles, file_batches
-from converters.hudi.indexed_statistics import IndexedStatistics
-from converters.hudi.instants import instant_millis
-from converters.hudi.key_generators import PathField, path_fields
-from converters.hudi.live_files import LiveFiles, find_live_files
-from converters.hudi.metadata_table import COLUMN_STATS, MetadataTable
-from converters.hudi.partition_reader import PartitionReader
-from converters.hudi.partition_spec import parse_partition_spec
-from converters.hudi.partition_values import PathStyle
-from converters.hudi.samples import sample_files
-from converters.hudi.statistics import StatisticsReader
-from converters.hudi.stored_columns import promotions, times_are_as_said, two_level_lists
+from converters.hudi.metadata_table.table import COLUMN_STATS, MetadataTable
+from converters.hudi.partitions.key_generators import PathField, path_fields
+from converters.hudi.partitions.reader import PartitionReader
+from converters.hudi.partitions.values import PathStyle
+from converters.hudi.partitions.xtable_spec import parse_partition_spec
+from converters.hudi.reading.file_batches import TableFiles, file_batches
+from converters.hudi.reading.indexed_statistics import IndexedStatistics
+from converters.hudi.reading.live_files import LiveFiles, find_live_files
+from converters.hudi.reading.samples import sample_files
+from converters.hudi.reading.statistics import StatisticsReader
+from converters.hudi.reading.stored_columns import promotions, times_are_as_said, two_level_lists
+from converters.hudi.reading.table_state import TableState, read_table_state
+from converters.hudi.schema.column_history import read_column_history
+from converters.hudi.schema.dropped_columns import with_meta_columns, with_partition_columns
+from converters.hudi.schema.reader import TableSchema, parse_schema
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory
-from converters.hudi.table_state import TableState, read_table_state
+from converters.hudi.timeline.instants import instant_millis
 from converters.model.schema import Schema
 from converters.model.snapshot import FieldIds, Snapshot, Table
 from converters.parquet.field_ids import FieldIdCheck, Samples, settle_field_ids

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from converters.errors import CorruptTable, ObjectNotFound, UnsupportedTableFeature
-from converters.hudi.key_generator_types import partition_kinds, simple_key_generator
+from converters.hudi.partitions.key_generator_types import partition_kinds, simple_key_generator
 from converters.storage.base import Storage
 from converters.storage.location import join
 

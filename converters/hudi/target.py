@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from converters.errors import UnsupportedTableFeature
 from converters.formats import Commit, TargetTable
-from converters.hudi.column_index import MOST_COLUMNS
-from converters.hudi.layout import LayoutPlan
-from converters.hudi.reader_limits import ReaderLimit, reader_limits
-from converters.hudi.replacement import Replacement
+from converters.hudi.schema.reader_limits import ReaderLimit, reader_limits
 from converters.hudi.table_config import hoodie_directory
-from converters.hudi.target_base import Base, read_base
+from converters.hudi.writing.base import Base, read_base
+from converters.hudi.writing.column_index import MOST_COLUMNS
+from converters.hudi.writing.layout import LayoutPlan
+from converters.hudi.writing.replacement import Replacement
 from converters.model.snapshot import Snapshot
 from converters.model.types import PRIMITIVE_KINDS, Field, StructType
 from converters.storage.base import Storage

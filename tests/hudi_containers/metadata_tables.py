@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from converters.hudi.hfile_writer import HFileWriter
-from converters.hudi.log_block import data_block
-from converters.hudi.metadata_keys import ALL_PARTITIONS, partition_key
-from converters.hudi.metadata_records import files_value, partitions_value
-from converters.hudi.metadata_schemas import COLUMN_STATS_SCHEMA, FILES_SCHEMA
-from converters.hudi.metadata_table import MetadataTable
+from converters.hudi.containers.hfile_writer import HFileWriter
+from converters.hudi.containers.log_block import data_block
+from converters.hudi.metadata_table.keys import ALL_PARTITIONS, partition_key
+from converters.hudi.metadata_table.records import files_value, partitions_value
+from converters.hudi.metadata_table.schemas import COLUMN_STATS_SCHEMA, FILES_SCHEMA
+from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.table_config import read_table_config
-from converters.hudi.timeline import read_timeline
+from converters.hudi.timeline.active import read_timeline
 from converters.storage.object_store import ObjectStorage
 
 Files = Mapping[str, Mapping[str, int | None]]

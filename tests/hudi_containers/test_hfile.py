@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from converters.avro.container import zigzag
 from converters.errors import CorruptTable, LimitExceeded, UnsupportedTableFeature
-from converters.hudi.hfile_layout import BLOCK_BYTES, BLOCK_HEADER, ENTRY_OVERHEAD, TRAILER_BYTES
-from converters.hudi.hfile_reader import read_hfile
-from converters.hudi.hfile_writer import HFileWriter
+from converters.hudi.containers.hfile_layout import BLOCK_BYTES, BLOCK_HEADER, ENTRY_OVERHEAD, TRAILER_BYTES
+from converters.hudi.containers.hfile_reader import read_hfile
+from converters.hudi.containers.hfile_writer import HFileWriter
 from tests.hudi_containers import hudi_rs
 
 Codec = Literal["gzip", "none"]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters.avro.container import zigzag
+from converters.avro.lockstep import Cursor, DamagedRecordsError
+from converters.avro.shapes import read_shape
 from converters.errors import CorruptTable, UnsupportedTableFeature
-from converters.hudi.avro_lockstep import Cursor, DamagedRecordsError
-from converters.hudi.avro_shapes import read_shape
 
 LONG = st.integers(-(2**63), 2**63 - 1)
 

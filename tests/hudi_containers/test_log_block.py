@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters.errors import CorruptTable, UnsupportedTableFeature
-from converters.hudi.log_block import CORRUPT, HFILE_DATA, LogBlock, data_block, read_log
+from converters.hudi.containers.log_block import CORRUPT, HFILE_DATA, LogBlock, data_block, read_log
 
 ONE = data_block("20261121090000000", '{"type":"string"}', b"first content")
 TWO = data_block("20261121090000001", '{"type":"long"}', b"second")

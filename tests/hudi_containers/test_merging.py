@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters.errors import CorruptTable, UnsupportedTableFeature
-from converters.hudi.log_block import CDC_DATA, HFILE_DATA
-from converters.hudi.metadata_keys import ALL_PARTITIONS
-from converters.hudi.metadata_records import (
+from converters.hudi.containers.log_block import CDC_DATA, HFILE_DATA
+from converters.hudi.metadata_table.keys import ALL_PARTITIONS
+from converters.hudi.metadata_table.records import (
     ColumnStatistics,
     column_stats_records,
     column_stats_tombstones,

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.hudi.hfile_reader import read_hfile
-from converters.hudi.hfile_writer import HFileWriter
-from converters.hudi.log_block import HFILE_DATA, read_log
-from converters.hudi.metadata_keys import ALL_PARTITIONS, FileKeys, column_key, column_stats_keys
-from converters.hudi.metadata_records import (
+from converters.hudi.containers.hfile_reader import read_hfile
+from converters.hudi.containers.hfile_writer import HFileWriter
+from converters.hudi.containers.log_block import HFILE_DATA, read_log
+from converters.hudi.metadata_table.keys import ALL_PARTITIONS, FileKeys, column_key, column_stats_keys
+from converters.hudi.metadata_table.records import (
     ColumnStatistics,
     column_stats_records,
     column_stats_tombstones,
@@ -27,7 +27,7 @@ from converters.hudi.metadata_records import (
     partitions_value,
     sorted_records,
 )
-from converters.hudi.metadata_schemas import COLUMN_STATS_SCHEMA, FILES_SCHEMA
+from converters.hudi.metadata_table.schemas import COLUMN_STATS_SCHEMA, FILES_SCHEMA
 from tests.corpus import Case, Corpus
 from tests.hudi_containers import hudi_rs
 from tests.hudi_containers.tables import WITH_STATISTICS

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from hudi import HudiReadOptions, HudiTableBuilder
 
-from converters.hudi.metadata_table import MetadataTable
+from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.table_config import TableConfig, read_table_config
-from converters.hudi.timeline import read_timeline
+from converters.hudi.timeline.active import read_timeline
 from converters.storage.object_store import ObjectStorage
 from tests.corpus import Case, Corpus
 from tests.hudi_containers.tables import READ_BY_HUDI_RS, WITH_METADATA, WITH_STATISTICS, WITHOUT_METADATA

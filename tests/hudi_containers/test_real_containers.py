@@ -8,8 +8,8 @@ from pathlib import Path
 import fastavro
 import pytest
 
-from converters.hudi.hfile_reader import HFile, read_hfile
-from converters.hudi.log_block import COMMAND, DELETE, HFILE_DATA, read_log
+from converters.hudi.containers.hfile_reader import HFile, read_hfile
+from converters.hudi.containers.log_block import COMMAND, DELETE, HFILE_DATA, read_log
 from tests.corpus import Case, Corpus
 from tests.hudi_containers import hudi_rs
 from tests.hudi_containers.tables import WITH_METADATA

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.hudi.file_names import BASE_COLUMNS, LOG_COLUMNS, base_files, log_files
-from converters.hudi.listing import FILE_COLUMNS
+from converters.hudi.reading.file_names import BASE_COLUMNS, LOG_COLUMNS, base_files, log_files
+from converters.hudi.reading.listing import FILE_COLUMNS
 
 GROUP = "2b3f3789-0782-4a5d-970d-545f90981770-0"
 INSTANT = "20261121094731689"

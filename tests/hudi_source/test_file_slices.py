@@ -8,10 +8,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.hudi.commit_metadata import REPLACED
-from converters.hudi.file_names import base_files, log_files
-from converters.hudi.file_slices import FileSlices, file_slices
-from converters.hudi.listing import FILE_COLUMNS
+from converters.hudi.reading.file_names import base_files, log_files
+from converters.hudi.reading.file_slices import FileSlices, file_slices
+from converters.hudi.reading.listing import FILE_COLUMNS
+from converters.hudi.timeline.commit_metadata import REPLACED
 
 
 def _files(names: Sequence[str]) -> pa.Table:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from converters.errors import InvalidOption
-from converters.hudi.key_generators import PathField, granularity, path_fields
-from converters.hudi.partition_spec import parse_partition_spec
+from converters.hudi.partitions.key_generators import PathField, granularity, path_fields
+from converters.hudi.partitions.xtable_spec import parse_partition_spec
 from converters.hudi.table_config import TableConfig
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.hudi.key_generators import PathField
-from converters.hudi.partition_values import PathStyle, path_values
+from converters.hudi.partitions.key_generators import PathField
+from converters.hudi.partitions.values import PathStyle, path_values
 from converters.model.types import PRIMITIVE_KINDS, DecimalType, Type
 
 HIVE = PathStyle(hive=True, escaped=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from converters.errors import CorruptTable, SourceTableNotFound
-from converters.hudi.instants import instant_millis
+from converters.hudi.timeline.instants import instant_millis
 from converters.storage.object_store import ObjectStorage
 from tests.corpus import Corpus, case
 from tests.hudi_source.tables import base_files, opened, rows_of, set_property, timeline_files, uncommit

@@ -14,11 +14,11 @@ import pytest
 
 import converters
 from converters.errors import CommitConflict
-from converters.hudi import claim as claims
-from converters.hudi.claim import Claim
-from converters.hudi.owners import Owner, requested_content
 from converters.hudi.table_config import TableConfig, read_table_config
-from converters.hudi.timeline import Timeline, read_timeline
+from converters.hudi.timeline.active import Timeline, read_timeline
+from converters.hudi.writing import claim as claims
+from converters.hudi.writing.claim import Claim
+from converters.hudi.writing.owners import Owner, requested_content
 from converters.storage import ObjectStorage
 from tests.hudi_target.made import SPARKS, Delta, ids
 
@@ -102,7 +102,7 @@ def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_writer_whose_process_is_gone_is_cleaned_up_after_at_once(tmp_path: Path) -> None:
     table = _table(tmp_path)
-    code = "from converters.hudi.owners import Owner; print(Owner.begin().text)"
+    code = "from converters.hudi.writing.owners import Owner; print(Owner.begin().text)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     owner = Owner.parse(said)
     assert owner is not None

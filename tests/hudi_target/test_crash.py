@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 
 from converters.errors import StorageError
-from converters.hudi import later_sync, update
+from converters.hudi.writing import later_sync, update
 from converters.storage import FaultyStorage, ObjectStorage
 from tests.hudi_target.made import SPARKS, Delta, ids
 

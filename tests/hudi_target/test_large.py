@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from converters.hudi import first_sync
-from converters.hudi.commit_files import json_bytes_of, write_json
-from converters.hudi.metadata_table_writer import file_group_of
-from converters.hudi.source_files import SOURCE_FILES
+from converters.hudi.metadata_table.writer import file_group_of
+from converters.hudi.writing import first_sync
+from converters.hudi.writing.commit_files import json_bytes_of, write_json
+from converters.hudi.writing.source_files import SOURCE_FILES
 from converters.staging import Spool
 from tests.hudi_target.made import SPARKS, Delta, ids
 from tests.readers import hudi

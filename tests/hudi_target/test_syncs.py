@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from converters.hudi import later_sync, update
+from converters.hudi.writing import later_sync, update
 from converters.storage import ObjectStorage
 from converters.sync.convert import open_source
 from tests.hudi_target.made import SPARKS, Delta, HudiMade, ids, schema_of

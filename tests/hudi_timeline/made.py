@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from converters.hudi.avro_schema import write_schema
+from converters.hudi.schema.reader import write_schema
 from converters.hudi.table_config import properties_text, table_checksum
 from converters.model.schema import Schema
 

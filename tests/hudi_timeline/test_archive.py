@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from converters.errors import CorruptTable
-from converters.hudi.archive import archived_commits
-from converters.hudi.commit_metadata import CommitMetadata
-from converters.hudi.rollbacks import undone_times
 from converters.hudi.table_config import read_table_config
-from converters.hudi.timeline import Instant, read_timeline
+from converters.hudi.timeline.active import Instant, read_timeline
+from converters.hudi.timeline.archive import archived_commits
+from converters.hudi.timeline.commit_metadata import CommitMetadata
+from converters.hudi.timeline.rollbacks import undone_times
 from converters.storage import ObjectStorage
 from tests.hudi_timeline.made import write_properties
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from converters.errors import CorruptTable, LimitExceeded, TablecastError, UnsupportedTableFeature
-from converters.hudi.avro_schema import parse_schema, read_schema, write_schema
-from converters.hudi.commit_metadata import read_commit
+from converters.hudi.schema.reader import parse_schema, read_schema, write_schema
 from converters.hudi.table_config import read_table_config
-from converters.hudi.timeline import read_timeline
+from converters.hudi.timeline.active import read_timeline
+from converters.hudi.timeline.commit_metadata import read_commit
 from converters.model.schema import Schema
 from converters.model.types import (
     PRIMITIVE_KINDS,

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.errors import CorruptTable, LimitExceeded, TablecastError, UnsupportedTableFeature
-from converters.hudi.commit_metadata import CommitMetadata, commit_from_record, parse_commit, read_commit
 from converters.hudi.table_config import read_table_config
-from converters.hudi.timeline import Instant, read_timeline
+from converters.hudi.timeline.active import Instant, read_timeline
+from converters.hudi.timeline.commit_metadata import CommitMetadata, commit_from_record, parse_commit, read_commit
 from converters.storage import ObjectStorage
 from tests.hudi_timeline.made import commit_json
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.errors import TablecastError
-from converters.hudi.avro_schema import parse_schema
-from converters.hudi.commit_metadata import parse_commit
-from converters.hudi.internal_schema import read_schema_versions
+from converters.hudi.schema.internal_schema import read_schema_versions
+from converters.hudi.schema.reader import parse_schema
 from converters.hudi.table_config import read_table_config
-from converters.hudi.timeline import Instant, Timeline
+from converters.hudi.timeline.active import Instant, Timeline
+from converters.hudi.timeline.commit_metadata import parse_commit
 from converters.storage import ObjectStorage
 from tests.hudi_timeline.made import commit_json
 

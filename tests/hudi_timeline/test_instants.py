@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.errors import CorruptTable
-from converters.hudi.instants import instant_millis, instant_time, next_instant
+from converters.hudi.timeline.instants import instant_millis, instant_time, next_instant
 
 _YEAR_1000, _YEAR_9999 = -30_610_224_000_000, 253_402_300_799_999
 _ANY_TIME = st.integers(_YEAR_1000, _YEAR_9999)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from converters.errors import CorruptTable, LimitExceeded, TablecastError
-from converters.hudi.avro_schema import parse_schema
-from converters.hudi.commit_metadata import CommitMetadata, parse_commit, read_commit
-from converters.hudi.internal_schema import InternalColumn, SchemaVersions, read_schema_versions
+from converters.hudi.schema.internal_schema import InternalColumn, SchemaVersions, read_schema_versions
+from converters.hudi.schema.reader import parse_schema
 from converters.hudi.table_config import read_table_config
-from converters.hudi.timeline import Instant, Timeline, read_timeline
+from converters.hudi.timeline.active import Instant, Timeline, read_timeline
+from converters.hudi.timeline.commit_metadata import CommitMetadata, parse_commit, read_commit
 from converters.storage import ObjectStorage
 from tests.hudi_timeline.made import commit_json
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from converters.hudi.reader_limits import reader_limits
+from converters.hudi.schema.reader_limits import reader_limits
 from converters.model.schema import Schema
 from converters.model.types import (
     PRIMITIVE_KINDS,

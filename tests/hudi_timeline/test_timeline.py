@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.hudi.table_config import TableConfig, read_table_config
-from converters.hudi.timeline import Instant, Timeline, read_timeline
+from converters.hudi.timeline.active import Instant, Timeline, read_timeline
 from converters.storage import ObjectStorage
 
 CORPUS = Path("/corpus/hudi")

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.errors import UnsupportedTableFeature
-from converters.hudi.avro_names import META_COLUMNS
-from converters.hudi.avro_schema import read_schema, write_schema
-from converters.hudi.avro_schema_writer import decimal_bytes
+from converters.hudi.schema.avro_names import META_COLUMNS
+from converters.hudi.schema.reader import read_schema, write_schema
+from converters.hudi.schema.writer import decimal_bytes
 from converters.model.schema import Schema
 from converters.model.types import (
     PRIMITIVE_KINDS,

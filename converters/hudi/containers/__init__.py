@@ -1,0 +1,1 @@
+"""The files that Hudi's metadata table is made of: HFiles, and log files of blocks."""

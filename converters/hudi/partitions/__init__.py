@@ -1,0 +1,1 @@
+"""How Hudi tables are partitioned: key generators, directories, values."""

@@ -1,0 +1,99 @@
+"""Row counts and statistics of a table's files: from the metadata table where it has them, else from the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.model.data_file import STAT_NAMES
+from converters.model.schema import Leaf
+from converters.model.types import arrow_type
+from converters.parquet.statistics import FileStatistics, LeafStatistics, Shape, read_statistics
+from converters.storage.base import Storage
+
+if TYPE_CHECKING:
+    from converters.hudi.reading.indexed_statistics import IndexedStatistics
+
+__all__ = ["StatisticsReader", "model_statistics"]
+
+
+class StatisticsReader:
+    """Reads statistics of files of one table."""
+
+    def __init__(self, storage: Storage, index: IndexedStatistics | None) -> None:
+        """Take the statistics of the metadata table, where there are some."""
+        self._storage = storage
+        self._index = index
+
+    @property
+    def has_no_index(self) -> bool:
+        """Whether all statistics have to come from the files."""
+        return self._index is None
+
+    def indexed(self, files: pa.Table, leaves: Sequence[Leaf]) -> FileStatistics:
+        """What the metadata table says; everything may be unknown."""
+        found = None if self._index is None else self._index.read(files, leaves)
+        return found or _nothing(len(files), leaves)
+
+    def completed(
+        self, known: FileStatistics, wanted: pa.Array, files: pa.Table, paths: pa.Array, leaves: Sequence[Leaf]
+    ) -> FileStatistics:
+        """Statistics with those of some files taken from the files.
+
+        Args:
+            known: What is known.
+            wanted: A mask of the files to read.
+            files: The files: ``size``.
+            paths: Their locations.
+            leaves: The columns.
+
+        Raises:
+            CorruptTable: A file is missing or cannot be read.
+        """
+        if not pc.any(wanted).as_py():
+            return known
+        found = read_statistics(
+            self._storage, paths.filter(wanted).to_pylist(), files["size"].filter(wanted).to_pylist(), leaves
+        )
+        return _merged(known, wanted, found)
+
+
+def model_statistics(statistics: FileStatistics) -> Mapping[int, Mapping[str, pa.Array]]:
+    """Statistics as ``data_file_batch`` takes them."""
+    return {
+        id_: {name: getattr(leaf, name) for name in STAT_NAMES if hasattr(leaf, name)}
+        for id_, leaf in statistics.columns.items()
+    }
+
+
+def _nothing(count: int, leaves: Sequence[Leaf]) -> FileStatistics:
+    columns = {
+        leaf.field.id: LeafStatistics(
+            present=pa.nulls(count, pa.bool_()),
+            null_count=pa.nulls(count, pa.int64()),
+            lower=pa.nulls(count, arrow_type(leaf.field.type)),
+            upper=pa.nulls(count, arrow_type(leaf.field.type)),
+            exact=pa.nulls(count, pa.bool_()),
+        )
+        for leaf in leaves
+    }
+    return FileStatistics(pa.nulls(count, pa.int64()), columns)
+
+
+def _merged(known: FileStatistics, mask: pa.Array, found: FileStatistics) -> FileStatistics:
+    if len(found.row_count) == len(known.row_count):
+        return found
+    columns: dict[int, LeafStatistics] = {}
+    for id_, leaf in known.columns.items():
+        other = found.columns[id_]
+        columns[id_] = LeafStatistics(
+            *(
+                pc.replace_with_mask(getattr(leaf, name), mask, getattr(other, name))
+                for name in ("present", "null_count", "lower", "upper", "exact")
+            )
+        )
+    shapes: tuple[Shape, ...] = (*known.shapes, *found.shapes)
+    return FileStatistics(pc.replace_with_mask(known.row_count, mask, found.row_count), columns, shapes)

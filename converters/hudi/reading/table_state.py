@@ -1,0 +1,163 @@
+"""What a table's configuration and timeline say of its state: which commits count, the schema, what was replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import msgspec
+import pyarrow as pa
+
+from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTableFeature
+from converters.hudi.reading.time_travel import check_as_of
+from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory, read_table_config
+from converters.hudi.timeline.active import Instant, Timeline, read_timeline
+from converters.hudi.timeline.archive import archived_commits
+from converters.hudi.timeline.commit_metadata import REPLACED, WRITE_STATS, CommitMetadata, read_commit
+from converters.storage.base import Storage
+from converters.storage.location import join
+
+__all__ = ["TableState", "read_table_state"]
+
+_REPLACING = frozenset({"replacecommit", "clustering"})
+
+
+class TableState(msgspec.Struct, frozen=True, dict=True):
+    """A table's configuration and timeline, and what commits say as far as it is asked for.
+
+    Attributes:
+        storage: Where the table is.
+        location: Its directory.
+        config: Its properties.
+        timeline: Its active timeline.
+        as_of: The time of the last instant to take into account; empty for all.
+    """
+
+    storage: Storage
+    location: str
+    config: TableConfig
+    timeline: Timeline
+    as_of: str = ""
+
+    @cached_property
+    def writes(self) -> tuple[Instant, ...]:
+        """Completed instants that wrote data files, in the order in which they count."""
+        return tuple(each for each in self.timeline.writes() if self._is_in_time(each.time))
+
+    @property
+    def newest(self) -> Instant | None:
+        """The newest of them; None where there is none."""
+        return self.writes[-1] if self.writes else None
+
+    @property
+    def pending(self) -> tuple[Instant, ...]:
+        """Writes that are still running, or broke off, and began before the newest one that is completed."""
+        if self.newest is None:
+            return ()
+        return tuple(each for each in self.timeline.pending() if each.is_write and each.time < self.newest.time)
+
+    def is_committed(self, time: str) -> bool:
+        """Whether what the instant of this time wrote is to be seen."""
+        return self._is_in_time(time) and self.timeline.is_committed(time)
+
+    def log_time(self, time: str) -> str | None:
+        """By which time a log file belongs to a file slice, from the instant in its name.
+
+        In layout 1 that is the slice's own; in layout 2 it is when the log file's instant was completed, and what was
+        not completed does not count (``CompletionTimeQueryView``).
+        """
+        if self.config.timeline_layout == 1:
+            return time
+        if not self.is_committed(time):
+            return None
+        return self._completion_times.get(time, time)
+
+    def commit(self, instant: Instant) -> CommitMetadata:
+        """What a completed write did, without the files that it wrote; each is read once.
+
+        Raises:
+            CorruptTable: It cannot be read.
+        """
+        known = self._commits.get(instant.path)
+        if known is None:
+            known = self._commits[instant.path] = read_commit(self.storage, instant, with_files=False)
+        return known
+
+    def replaced(self) -> pa.Table:
+        """``partition`` and ``file_id`` of the file groups that completed instants have replaced.
+
+        Raises:
+            CorruptTable: One of the instants cannot be read.
+        """
+        found = [self.commit(each).replaced for each in self.writes if each.action in _REPLACING]
+        return pa.concat_tables([REPLACED.empty_table(), *found])
+
+    def schema_text(self) -> tuple[str, str]:
+        """The table's Avro schema, and what it is from, for messages (``TableSchemaResolver``).
+
+        Raises:
+            CorruptTable: A commit cannot be read.
+            UnsupportedTableFeature: The table has no schema yet.
+        """
+        for commit in self._commits_from_newest():
+            if commit.schema is not None and commit.may_change_schema:
+                return commit.schema, f"{commit.instant.where}: its schema"
+        properties = join(hoodie_directory(self.location), PROPERTIES_FILE)
+        if self.config.create_schema is not None:
+            return self.config.create_schema, f"The schema in '{properties}'"
+        raise UnsupportedTableFeature(
+            f"The Hudi table at '{self.location}' has no schema: no completed commit and no table property says one.",
+            hint="Convert it once something was written to it.",
+        )
+
+    def newest_files(self) -> pa.Table:
+        """The files that the newest write wrote: ``CommitMetadata.write_stats``.
+
+        Raises:
+            CorruptTable: The commit cannot be read.
+        """
+        if self.newest is None:
+            return WRITE_STATS.empty_table()
+        return read_commit(self.storage, self.newest).write_stats
+
+    def _is_in_time(self, time: str) -> bool:
+        return not self.as_of or time <= self.as_of
+
+    def _commits_from_newest(self) -> Iterator[CommitMetadata]:
+        yield from map(self.commit, reversed(self.writes))
+        yield from archived_commits(self.storage, self.location, self.config)
+
+    @cached_property
+    def _commits(self) -> dict[str, CommitMetadata]:
+        return {}
+
+    @cached_property
+    def _completion_times(self) -> dict[str, str]:
+        return {each.time: each.completed_at for each in self.writes if each.completed_at is not None}
+
+
+def read_table_state(storage: Storage, location: str, as_of: str | None = None) -> TableState:
+    """Read a table's configuration and list its timeline.
+
+    Args:
+        storage: Where the table is.
+        location: Its directory.
+        as_of: The time of the last instant to take into account; all by default.
+
+    Raises:
+        SourceTableNotFound: No table is there.
+        InvalidOption: The table cannot be told as of that time any more, or was not there yet.
+        CorruptTable: Its properties cannot be read.
+        UnsupportedTableFeature: It is of a version that is not supported.
+    """
+    config = read_table_config(storage, location)
+    if config is None:
+        msg = f"No Hudi table is at '{location}': it has no {join('.hoodie', PROPERTIES_FILE)}."
+        raise SourceTableNotFound(msg, hint="Is it the table's directory?")
+    try:
+        timeline = read_timeline(storage, location, config)
+    except ValueError as error:
+        raise CorruptTable(f"The timeline of the Hudi table at '{location}' cannot be read: {error}.") from error
+    if as_of is not None:
+        check_as_of(storage, timeline, as_of)
+    return TableState(storage, location, config, timeline, as_of or "")

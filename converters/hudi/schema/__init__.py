@@ -1,0 +1,1 @@
+"""The schemas of Hudi tables: Avro, and Hudi's internal schema."""

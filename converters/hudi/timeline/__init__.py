@@ -1,0 +1,1 @@
+"""A Hudi table's timeline: its instants, what is in their files, and those that were archived."""
