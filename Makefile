@@ -36,7 +36,7 @@ serve: $(STAMPS)/project  ## Run the service (HOST=127.0.0.1 PORT=8080)
 	@exec $(BIN)/tablecast serve --host '$(HOST)' --port '$(PORT)'
 
 test: $(STAMPS)/test  ## Run the tests (ARGS='-k word' for some)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(STAMPS)/test  ## Lint, formatting and types
 	$(BIN)/ruff check .

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from converters.errors import InvalidRequest, LimitExceeded
 from tests.cli.command import json_of, run
+from tests.corpus import Corpus
+from tests.readers import assert_same_rows
 from tests.tables import read_rows, write_delta, write_iceberg
 
 from app.cli.dataset_config import read_dataset_config  # isort: skip
@@ -72,11 +75,15 @@ datasets:
     assert [each.keys() - {"table"} for each in results] == [{"error"}, {"report"}]
 
 
-def test_hudi_is_refused_by_name(tmp_path: Path) -> None:
-    text = "{sourceFormat: HUDI, targetFormats: [DELTA], datasets: [{tableBasePath: /t, tableName: t}]}"
-    done = run("sync", "-d", _config(tmp_path, text))
-    assert done.code == 1
-    assert "The format 'HUDI' is unknown." in done.err
+def test_the_partition_spec_of_a_hudi_table_counts(corpus: Corpus, tmp_path: Path) -> None:
+    table = corpus.copy("hudi/nonhive", tmp_path)
+    text = f"sourceFormat: HUDI\ntargetFormats: [DELTA]\ndatasets:\n- tableBasePath: {table}\n  partitionSpec: "
+    wrong = run("sync", "-d", _config(tmp_path, text + "nobody:VALUE"))
+    assert (wrong.code, "'nobody'" in wrong.err) == (1, True)
+    done = run("sync", "-d", _config(tmp_path, text + "p:VALUE"))
+    assert done.code == 0, done.err
+    assert DeltaTable(table).metadata().partition_columns == ["p"]
+    assert_same_rows("delta", table, corpus.rows("hudi/nonhive"), ("duckdb", "deltalake"))
 
 
 GOOD = "sourceFormat: DELTA\ntargetFormats: [ICEBERG]\n"
