@@ -213,7 +213,7 @@ def test_keys_are_those_that_hudi_itself_makes(case: Case, corpus: Corpus) -> No
         str(path.parent.relative_to(table)).removeprefix(".") for path in table.rglob(".hoodie_partition_metadata")
     }
     middles = {
-        FileKeys(pa.array([path]), pa.array([""])).suffixes[0].as_py()[:12]: path
+        FileKeys(pa.array([path]), pa.array([""])).suffixes[0, :12].tobytes(): path
         for path in paths
         if not path.startswith("hoodie/")
     }

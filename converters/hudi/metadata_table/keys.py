@@ -100,18 +100,14 @@ class FileKeys:
         return len(self._names)
 
     @functools.cached_property
-    def suffixes(self) -> pa.Array:
-        """The keys without the column's part, as binary values in the files' order."""
-        return binary_from_matrix(self._matrix)
-
-    @functools.cached_property
     def order(self) -> npt.NDArray[np.int64]:
         """The files' places in ascending order of their keys, whatever the column is."""
-        as_texts = self._matrix.view(f"S{self._matrix.shape[1]}")[:, 0]
+        as_texts = self.suffixes.view(f"S{self.suffixes.shape[1]}")[:, 0]
         return np.argsort(as_texts, kind="stable")
 
     @functools.cached_property
-    def _matrix(self) -> ByteArray:
+    def suffixes(self) -> ByteArray:
+        """The keys without the column's part, a row each, in the files' order."""
         encoded = pc.dictionary_encode(self._partitions)
         hashes = _hashes([partition_key(path) for path in encoded.dictionary.to_pylist()])
         places = numbers_of(encoded.indices)
@@ -120,9 +116,9 @@ class FileKeys:
     def keys(self, column: str) -> pa.Array:
         """The keys of a column's statistics, binary, in the files' order."""
         prefix = np.frombuffer(column_key(column), np.uint8)
-        matrix = np.empty((len(self._matrix), len(prefix) + self._matrix.shape[1]), np.uint8)
+        matrix = np.empty((len(self.suffixes), len(prefix) + self.suffixes.shape[1]), np.uint8)
         matrix[:, : len(prefix)] = prefix
-        matrix[:, len(prefix) :] = self._matrix
+        matrix[:, len(prefix) :] = self.suffixes
         return binary_from_matrix(matrix)
 
 

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from converters.avro.columns import numbers_of
 from converters.avro.lockstep import Cursor, DamagedRecordsError
 from converters.avro.shapes import read_shape
-from converters.avro.writer import binary_from_matrix
 from converters.errors import CorruptTable
 from converters.hudi.containers.delete_block import DeletedKeys
 from converters.hudi.containers.hfile_reader import HFile
 from converters.hudi.metadata_table.bound_values import one_type
+from converters.hudi.metadata_table.key_lookup import KeyLookup
 from converters.hudi.metadata_table.keys import FileKeys, column_key, with_one_unpartitioned
 from converters.hudi.metadata_table.slices import MetadataContent
 from converters.hudi.metadata_table.statistics_records import BoundsPart, StatisticsRecords, read_statistics_records
@@ -32,6 +32,7 @@ IntArray = npt.NDArray[np.int64]
 ByteArray = npt.NDArray[np.uint8]
 
 _KEY_BYTES = 48
+_SUFFIX_BYTES = 36
 
 
 class StatisticsReader:
@@ -51,6 +52,8 @@ class StatisticsReader:
         # The newest first: of equal keys, the first is found.
         self._contents = [content for content in reversed(contents) if len(content.keys)]
         self._keys = [_key_matrix(content.keys, where) for content in self._contents]
+        self._lookups: dict[tuple[int, str], KeyLookup] = {}
+        self._last_lookups: dict[int, KeyLookup] = {}
 
     def column(self, files: FileKeys, column: str) -> pa.Array:
         """A column's statistics, as ``MetadataTable.column_stats`` describes them, in the files' order.
@@ -61,24 +64,32 @@ class StatisticsReader:
         """
         prefix = column_key(column)
         ranges = [_range_of(keys, prefix) for keys in self._keys]
-        known = [
-            binary_from_matrix(keys[start:stop, len(prefix) :])
-            for keys, (start, stop) in zip(self._keys, ranges, strict=True)
-        ]
         columns = _Columns(len(files))
         if any(start < stop for start, stop in ranges):
-            found = pc.index_in(files.suffixes, value_set=pa.concat_arrays(known))
-            places = numbers_of(found.fill_null(-1)).astype(np.int64)
-            first = 0
+            left = np.arange(len(files), dtype=np.int64)
+            suffixes = files.suffixes
             for number, (start, stop) in enumerate(ranges):
-                chosen = np.flatnonzero((places >= first) & (places < first + stop - start))
+                if start == stop or not len(left):
+                    continue
+                places = self._lookup(number, column, start, stop).places(suffixes[left])
+                there = places >= 0
                 content = self._contents[number]
-                if len(chosen) and not isinstance(content, DeletedKeys):
+                if there.any() and not isinstance(content, DeletedKeys):
                     # Records are read in the order in which they stand.
-                    records, back = np.unique(places[chosen] - first + start, return_inverse=True)
-                    columns.add(chosen, back, self._read(content, records))
-                first += stop - start
+                    records, back = np.unique(places[there] + start, return_inverse=True)
+                    columns.add(left[there], back, self._read(content, records))
+                left = left[~there]
         return columns.joined()
+
+    def _lookup(self, number: int, column: str, start: int, stop: int) -> KeyLookup:
+        """Where the files' keys stand among a column's; of most tables they stand alike among all columns'."""
+        found = self._lookups.get((number, column))
+        if found is None:
+            keys = self._keys[number][start:stop, -_SUFFIX_BYTES:]
+            last = self._last_lookups.get(number)
+            found = last if last is not None and np.array_equal(last.keys, keys) else KeyLookup(keys)
+            self._lookups[number, column] = self._last_lookups[number] = found
+        return found
 
     def _read(self, content: HFile, records: IntArray) -> StatisticsRecords:
         entries = content.entries
