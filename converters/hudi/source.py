@@ -130,7 +130,8 @@ class HudiSource:
         paths = live.paths(self._location).combine_chunks()
         samples = sample_files(self._storage, self._samples, live.files, paths)
         schema, field_ids = settle_field_ids(history.with_ids(columns), samples.footers, mapped=False, complete=False)
-        reader = StatisticsReader(self._storage, _index(metadata_table, parsed, schema, samples.shapes))
+        index = _index(metadata_table, parsed, schema, samples.shapes, state.config.indexed_columns)
+        reader = StatisticsReader(self._storage, index)
         fields, asked = self._fields(state.config)
         partitioned = PartitionReader(reader, live.files, paths).read(
             schema, fields, _style(state.config), asked=asked, dropped=state.config.drops_partition_columns
@@ -193,14 +194,20 @@ class HudiSource:
 
 
 def _index(
-    table: MetadataTable | None, parsed: TableSchema, schema: Schema, shapes: Sequence[Shape]
+    table: MetadataTable | None,
+    parsed: TableSchema,
+    schema: Schema,
+    shapes: Sequence[Shape],
+    indexed_columns: Sequence[str] | None,
 ) -> IndexedStatistics | None:
     if table is None or COLUMN_STATS not in table.slices:
         return None
     # The ids may have been changed since the schema was read.
     paths = {parsed.schema.by_id[id_].path for id_ in parsed.in_millis}
     in_millis = frozenset(node.id for node in schema.nodes if node.path in paths)
-    return IndexedStatistics(table, in_millis) if times_are_as_said(schema, in_millis, shapes) else None
+    if not times_are_as_said(schema, in_millis, shapes):
+        return None
+    return IndexedStatistics(table, in_millis, indexed_columns)
 
 
 def _style(config: TableConfig) -> PathStyle:

@@ -13,6 +13,7 @@ from converters.storage.base import Storage
 from converters.storage.location import join
 
 __all__ = [
+    "INDEXED_COLUMNS",
     "PROPERTIES_FILE",
     "TableConfig",
     "archive_directory",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 PROPERTIES_FILE = "hoodie.properties"
+INDEXED_COLUMNS = "hoodie.metadata.index.column.stats.column.list"
+"""The property that names the columns whose statistics are kept."""
 
 _BACKUP_FILE = "hoodie.properties.backup"
 _VERSIONS = (5, 6, 8, 9)
@@ -124,6 +127,11 @@ class TableConfig(msgspec.Struct, frozen=True):
     def metadata_partitions(self) -> frozenset[str]:
         """Partitions of the metadata table that readers may use; empty where there is none to use."""
         return frozenset(self._texts("hoodie.table.metadata.partitions"))
+
+    @property
+    def indexed_columns(self) -> tuple[str, ...] | None:
+        """Names of the columns whose statistics the metadata table keeps; None where the table does not say."""
+        return self._texts(INDEXED_COLUMNS) if INDEXED_COLUMNS in self.properties else None
 
     @property
     def record_key_fields(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from converters.model.schema import Leaf
-from converters.model.types import DecimalType, PrimitiveType, arrow_type
+from converters.model.types import DecimalType, PrimitiveType, Type, arrow_type
 from converters.parquet.footers import Footer, footer_of, read_metadata
 from converters.parquet.stored_types import StoredType, bounds_of, stored_type
 from converters.storage.base import Storage
@@ -42,6 +42,14 @@ class LeafStatistics(msgspec.Struct, frozen=True):
     lower: pa.Array
     upper: pa.Array
     exact: pa.Array
+
+    @classmethod
+    def unknown(cls, type_: Type, count: int) -> LeafStatistics:
+        """Nothing, of so many files."""
+        bounds = pa.nulls(count, arrow_type(type_))
+        return cls(
+            pa.nulls(count, pa.bool_()), pa.nulls(count, pa.int64()), bounds, bounds, pa.nulls(count, pa.bool_())
+        )
 
 
 class Shape(msgspec.Struct, frozen=True):

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
+import converters
 from converters.model.data_file import stat
 from converters.model.schema import Leaf
 from tests.corpus import Corpus, cases
@@ -110,3 +112,20 @@ def test_bounds_of_a_column_with_nan_are_not_believed(corpus: Corpus) -> None:
 def test_bounds_of_times_in_milliseconds_are_true_where_the_schema_says_microseconds(tmp_path: Path) -> None:
     # Hudi 1.0.2 with hoodie.parquet.outputtimestamptype=TIMESTAMP_MILLIS: its index has the files' plain numbers.
     assert _assert_all_true(real_table("w102_milliseconds", tmp_path)) > 0
+
+
+@pytest.mark.parametrize("table_version", ["6", "9"])
+def test_bounds_that_only_keep_readers_from_skipping_files_are_not_told_on(tmp_path: Path, table_version: str) -> None:
+    rows = pa.table(
+        {
+            "id": pa.array(range(4), pa.int64()),
+            "never_null": [0.5, 1.5, 2.5, 3.5],
+            "often_null": pa.array([None, None, None, 1.0], pa.float64()),
+            "nested": [{"a": 1}] * 4,
+        }
+    )
+    write_deltalake(tmp_path, rows)
+    options = {"hudi.target.table-version": table_version}
+    report = converters.convert(str(tmp_path), ["hudi"], source_format="delta", options=options)
+    assert report.ok
+    assert _assert_all_true(tmp_path) > 0

@@ -12,12 +12,13 @@ So bounds of floating types are never believed, texts and bytes only where nothi
 columns with nulls may be wide.  What Hudi writes of their tightness says nothing of base files.
 
 Files that Hudi did not write have the statistics that another table said.  Java XTable cuts their timestamps to
-milliseconds.
+milliseconds.  Where a table says which columns are indexed, what there is of others counts for nothing:
+``writing.column_fillers`` makes up bounds and null counts that only keep readers from skipping files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,15 +39,19 @@ _MILLISECOND = 1000
 class IndexedStatistics:
     """Reads statistics from a metadata table."""
 
-    def __init__(self, metadata_table: MetadataTable, in_millis: frozenset[int]) -> None:
+    def __init__(
+        self, metadata_table: MetadataTable, in_millis: frozenset[int], indexed_columns: Collection[str] | None
+    ) -> None:
         """Prepare.
 
         Args:
             metadata_table: Where they are.
             in_millis: Field ids of the columns whose times are in milliseconds.
+            indexed_columns: Names of the columns that have statistics; None where the table does not say.
         """
         self._table = metadata_table
         self._in_millis = in_millis
+        self._indexed_columns = indexed_columns
 
     def read(self, files: pa.Table, leaves: Sequence[Leaf]) -> FileStatistics | None:
         """What is known of some files.
@@ -61,14 +66,23 @@ class IndexedStatistics:
         Raises:
             CorruptTable: The metadata table cannot be read.
         """
-        names = {leaf.field.id: ".".join(leaf.stored_path) for leaf in leaves}
+        all_names = {leaf.field.id: ".".join(leaf.stored_path) for leaf in leaves}
+        names = {id_: name for id_, name in all_names.items() if self._is_indexed(name)}
         found = self._table.column_stats(files, list(names.values()))
         if found is None:
             return None
         external = files["external"].combine_chunks()
-        columns = {leaf.field.id: self._leaf(found[names[leaf.field.id]], leaf, external) for leaf in leaves}
+        columns = {
+            leaf.field.id: self._leaf(found[names[leaf.field.id]], leaf, external)
+            if leaf.field.id in names
+            else LeafStatistics.unknown(leaf.field.type, len(files))
+            for leaf in leaves
+        }
         counts = [pc.struct_field(found[name], "value_count") for name in names.values()]
         return FileStatistics(_agreed(counts, external), columns)
+
+    def _is_indexed(self, name: str) -> bool:
+        return self._indexed_columns is None or name in self._indexed_columns
 
     def _leaf(self, entries: pa.ChunkedArray, leaf: Leaf, external: pa.Array) -> LeafStatistics:
         record = entries.combine_chunks()

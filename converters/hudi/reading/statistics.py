@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from converters.model.data_file import STAT_NAMES
 from converters.model.schema import Leaf
-from converters.model.types import arrow_type
 from converters.parquet.statistics import FileStatistics, LeafStatistics, Shape, read_statistics
 from converters.storage.base import Storage
 
@@ -70,16 +69,7 @@ def model_statistics(statistics: FileStatistics) -> Mapping[int, Mapping[str, pa
 
 
 def _nothing(count: int, leaves: Sequence[Leaf]) -> FileStatistics:
-    columns = {
-        leaf.field.id: LeafStatistics(
-            present=pa.nulls(count, pa.bool_()),
-            null_count=pa.nulls(count, pa.int64()),
-            lower=pa.nulls(count, arrow_type(leaf.field.type)),
-            upper=pa.nulls(count, arrow_type(leaf.field.type)),
-            exact=pa.nulls(count, pa.bool_()),
-        )
-        for leaf in leaves
-    }
+    columns = {leaf.field.id: LeafStatistics.unknown(leaf.field.type, count) for leaf in leaves}
     return FileStatistics(pa.nulls(count, pa.int64()), columns)
 
 

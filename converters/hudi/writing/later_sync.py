@@ -20,7 +20,6 @@ from converters.hudi.writing.base import Base
 from converters.hudi.writing.column_index import ColumnIndex
 from converters.hudi.writing.continuable import check_continuable
 from converters.hudi.writing.layout import Layout
-from converters.hudi.writing.table_properties import INDEXED_COLUMNS
 from converters.hudi.writing.target_files import Difference, compare, read_target_files
 from converters.hudi.writing.update import Changes, Update
 from converters.storage.base import Storage
@@ -189,9 +188,6 @@ class LaterSync:
         ]
 
 
-def indexed_columns(base: Base) -> list[str] | None:
+def indexed_columns(base: Base) -> tuple[str, ...] | None:
     """The columns whose statistics a sync keeps up; None where it keeps up none."""
-    names = base.config.properties.get(INDEXED_COLUMNS)
-    if names is None or COLUMN_STATS not in base.config.metadata_partitions:
-        return None
-    return [name for name in names.split(",") if name]
+    return base.config.indexed_columns if COLUMN_STATS in base.config.metadata_partitions else None

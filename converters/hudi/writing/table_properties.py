@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from converters.hudi.table_config import TableConfig, table_checksum
+from converters.hudi.table_config import INDEXED_COLUMNS, TableConfig, table_checksum
 
-__all__ = ["INDEXED_COLUMNS", "INDEX_DEFINITIONS", "index_definitions", "metadata_table_config", "table_config"]
+__all__ = ["INDEX_DEFINITIONS", "index_definitions", "metadata_table_config", "table_config"]
 
 INDEX_DEFINITIONS = ".index_defs/index.json"
 """Below ``.hoodie``: which columns have statistics; Hudi 1.x skips no files without it (``HoodieIndexMetadata``)."""
 
-INDEXED_COLUMNS = "hoodie.metadata.index.column.stats.column.list"
 """The same for Hudi 0.15, which takes every column that has no statistics for null in files where another has some."""
 
 _LAYOUT_2 = 8
@@ -34,7 +33,7 @@ def table_config(
     escaped: bool,
     indexed_columns: Sequence[str] | None,
 ) -> TableConfig:
-    """The properties of a table to be (hudi.md 3; ``HoodieTableConfig``).
+    """The properties of a table to be (``HoodieTableConfig``).
 
     No database is named: Spark SQL of Hudi 0.15 would refuse ``CREATE TABLE … LOCATION`` in another.
 

@@ -1,6 +1,6 @@
 """One commit on a Hudi table that is there, from the claim to the upkeep after it.
 
-In this order (hudi.md 8): the claim, ``.inflight``, files of the metadata table, its delta commit, the commit itself.
+In this order: the claim, ``.inflight``, files of the metadata table, its delta commit, the commit itself.
 Until the last file is there, readers see the old state; an attempt that broke off is removed by the next one.
 """
 
