@@ -15,6 +15,7 @@
     ├── TargetConflict                  the target is not ours to change as it stands
     │   ├── ForeignTarget               a table is there that no conversion of this source wrote
     │   └── TargetChanged               somebody else wrote to the target since the last sync
+    ├── FullSyncNeeded                  the difference cannot be told: all files are compared; leaves no conversion
     ├── CommitConflict                  lost the race for a commit more often than we retry
     └── StorageError                    the storage said no, or nothing
         ├── ObjectNotFound
@@ -34,6 +35,7 @@ __all__ = [
     "CommitConflict",
     "CorruptTable",
     "ForeignTarget",
+    "FullSyncNeeded",
     "InvalidOption",
     "InvalidRequest",
     "LimitExceeded",
@@ -117,6 +119,13 @@ class ForeignTarget(TargetConflict):
 
 class TargetChanged(TargetConflict):
     """Somebody else wrote to the target since the last sync."""
+
+
+class FullSyncNeeded(TablecastError):
+    """What happened since the last sync cannot be told, or not be said to the target, step by step.
+
+    The message is a clause that gives the reason, for the report: "the log no longer has version 12".
+    """
 
 
 class CommitConflict(TablecastError):

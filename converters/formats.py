@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from converters.errors import InvalidOption, UnknownFormat
+from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
 from converters.sync.state import SyncState
@@ -101,7 +102,28 @@ class Source(Protocol):
 
         Raises:
             CorruptTable: A part of the metadata is missing or unreadable.
-            UnsupportedTableFeature: A file has deletes, or anything else that a batch cannot say.
+            UnsupportedTableFeature: A file has deletes that no deletion vector says, or anything else that a batch
+                cannot say.
+        """
+        ...
+
+    def changes(self, since: SyncState, until: Snapshot) -> Iterator[Change]:
+        """Tell what was committed after the last sync, one change a commit, oldest first.
+
+        Costs what the changes cost, not what the table does.  Commits that changed neither files nor schema may be
+        left out.  The changes together lead from the files that the table had at ``since`` to those of ``until``, and
+        each one's snapshot is the table as its commit left it.  ``since.version`` may be of a line of history that
+        was given up (a rollback): then the first change leads away from it.
+
+        Args:
+            since: What the last sync of a target left there, of this same table and with the same options.
+            until: What ``snapshot`` gave.
+
+        Raises:
+            FullSyncNeeded: The history does not reach back to ``since`` whole, or something in it cannot be told
+                apart; also in the middle of the iteration, before the change that it concerns.
+            CorruptTable: A part of the metadata is missing or unreadable.
+            UnsupportedTableFeature: As for ``data_files``.
         """
         ...
 
@@ -199,6 +221,25 @@ class Target(Protocol):
 
         Raises:
             UnsupportedTableFeature: A file cannot be carried; nothing was written.
+            CommitConflict: Somebody committed after ``base`` was read; nothing of ours is visible.
+        """
+        ...
+
+    def advance(self, change: Change, state: SyncState, base: TargetTable) -> Commit:
+        """Apply one change to the target, in one atomic commit that carries ``state``.
+
+        Costs what the change costs, not what the table does.  Otherwise as ``replace``: nothing is written before all
+        is known, and a refusal leaves no trace.  A change without files still commits (a new schema, a new state).
+
+        Args:
+            change: From the source's state that ``base`` equals to its next.
+            state: Goes into the commit.
+            base: What ``current`` returned; the commit builds on it or fails.
+
+        Raises:
+            FullSyncNeeded: The target cannot take this change by itself (a removed file that it does not list, a new
+                schema that concerns the entries of all files): all files have to be compared.
+            UnsupportedTableFeature: The change cannot be carried; nothing was written.
             CommitConflict: Somebody committed after ``base`` was read; nothing of ours is visible.
         """
         ...

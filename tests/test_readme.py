@@ -18,7 +18,7 @@ import converters
 from app.api.errors import STATUSES
 from app.settings import Settings
 from converters.formats import source_class, source_names, target_class, target_names
-from converters.sync.convert import SyncOptions
+from converters.sync.options import SyncOptions
 from tests.service.server import ROOT, environment, running_server
 from tests.tables import read_rows, write_delta
 

@@ -22,6 +22,7 @@ from converters.delta.target_base import Base
 from converters.delta.write_protocol import check_writable
 from converters.errors import CommitConflict, ObjectAlreadyExists, TablecastError
 from converters.formats import Commit
+from converters.model.deletion_vector import refuse_deletion_vectors
 from converters.model.snapshot import Snapshot
 from converters.staging import Spool, StagedFiles, no_room
 from converters.storage.base import Storage
@@ -65,6 +66,7 @@ class Replacement:
         with StagedFiles() as staged:
             paths: list[pa.Array] = []
             for batch in files:
+                refuse_deletion_vectors(batch, "Delta", hint="Rewrite such files first.")
                 plan.look_at(batch)
                 with no_room():
                     staged.add(batch)

@@ -17,7 +17,8 @@ from converters.delta.reader import LogReader
 from converters.delta.schema import read_schema
 from converters.delta.state import TableState
 from converters.delta.type_changes import promotions
-from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTableFeature
+from converters.errors import CorruptTable, FullSyncNeeded, SourceTableNotFound, UnsupportedTableFeature
+from converters.model.change import Change
 from converters.model.partition import FIRST_PARTITION_FIELD_ID, UNPARTITIONED, PartitionField, PartitionSpec
 from converters.model.schema import Schema
 from converters.model.snapshot import Snapshot, Table
@@ -25,6 +26,7 @@ from converters.parquet.field_ids import Samples, settle_field_ids
 from converters.parquet.footers import Footer
 from converters.storage.base import Storage
 from converters.storage.location import join
+from converters.sync.state import SyncState
 
 __all__ = ["DeltaSource", "DeltaSourceOptions"]
 
@@ -145,6 +147,14 @@ class DeltaSource:
                 _check_present(self._storage, files["path"])
             yield from batches.add(files)
         yield from batches.rest()
+
+    def changes(self, since: SyncState, until: Snapshot) -> Iterator[Change]:
+        """What was committed since a sync; see ``Source.changes``.
+
+        Raises:
+            FullSyncNeeded: Always, so far.
+        """
+        raise FullSyncNeeded("changes are not told one by one yet")
 
     def _some_footers(self, log: LogReader) -> list[Footer]:
         found = (self._samples.footer(path, size) for path, size in log.some_files())

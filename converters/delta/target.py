@@ -11,7 +11,9 @@ import pyarrow as pa
 from converters.delta.layout import LayoutPlan
 from converters.delta.replacement import Replacement
 from converters.delta.target_base import Base, read_base
+from converters.errors import FullSyncNeeded
 from converters.formats import Commit, TargetTable
+from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
 from converters.storage.location import canonical, relative_to
@@ -100,6 +102,14 @@ class DeltaTarget:
         handle: Base | None = base.handle if base is not None else None
         replacement = Replacement(self._storage, self._location, snapshot, state, handle)
         return replacement.run(self._plan(snapshot), files)
+
+    def advance(self, change: Change, state: SyncState, base: TargetTable) -> Commit:
+        """Apply one change; see ``Target.advance``.
+
+        Raises:
+            FullSyncNeeded: Always, so far.
+        """
+        raise FullSyncNeeded("changes are not taken one by one yet")
 
     def _plan(self, snapshot: Snapshot) -> LayoutPlan:
         return LayoutPlan(

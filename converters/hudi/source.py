@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.errors import CorruptTable
+from converters.errors import CorruptTable, FullSyncNeeded
 from converters.hudi.metadata_table.table import COLUMN_STATS, MetadataTable
 from converters.hudi.partitions.key_generators import PathField, path_fields
 from converters.hudi.partitions.reader import PartitionReader
@@ -28,6 +28,7 @@ from converters.hudi.schema.dropped_columns import with_meta_columns, with_parti
 from converters.hudi.schema.reader import TableSchema, parse_schema
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory
 from converters.hudi.timeline.instants import instant_millis
+from converters.model.change import Change
 from converters.model.schema import Schema
 from converters.model.snapshot import FieldIds, Snapshot, Table
 from converters.parquet.field_ids import FieldIdCheck, Samples, settle_field_ids
@@ -35,6 +36,7 @@ from converters.parquet.footers import Footer
 from converters.parquet.statistics import Shape
 from converters.storage.base import Storage
 from converters.storage.location import join
+from converters.sync.state import SyncState
 
 __all__ = ["HudiSource", "HudiSourceOptions"]
 
@@ -185,6 +187,14 @@ class HudiSource:
         for batch in file_batches(view.found, snapshot.table, view.reader):
             ids.check(batch.column("path"), batch.column("size"))
             yield batch
+
+    def changes(self, since: SyncState, until: Snapshot) -> Iterator[Change]:
+        """What was committed since a sync; see ``Source.changes``.
+
+        Raises:
+            FullSyncNeeded: Always, so far.
+        """
+        raise FullSyncNeeded("changes are not told one by one yet")
 
     def _fields(self, config: TableConfig) -> tuple[Sequence[PathField], bool]:
         """What partition paths consist of, and whether the caller said so."""

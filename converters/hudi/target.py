@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 import pyarrow as pa
 
-from converters.errors import UnsupportedTableFeature
+from converters.errors import FullSyncNeeded, UnsupportedTableFeature
 from converters.formats import Commit, TargetTable
 from converters.hudi.schema.reader_limits import ReaderLimit, reader_limits
 from converters.hudi.table_config import hoodie_directory
@@ -16,6 +16,7 @@ from converters.hudi.writing.base import Base, read_base
 from converters.hudi.writing.column_index import MOST_COLUMNS
 from converters.hudi.writing.layout import LayoutPlan
 from converters.hudi.writing.replacement import Replacement
+from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.model.types import PRIMITIVE_KINDS, Field, StructType
 from converters.storage.base import Storage
@@ -151,6 +152,14 @@ class HudiTarget:
             retention_hours=self._options.retention_hours,
             version=self._options.table_version,
         )
+
+    def advance(self, change: Change, state: SyncState, base: TargetTable) -> Commit:
+        """Apply one change; see ``Target.advance``.
+
+        Raises:
+            FullSyncNeeded: Always, so far.
+        """
+        raise FullSyncNeeded("changes are not taken one by one yet")
 
 
 def _name(snapshot: Snapshot) -> str:

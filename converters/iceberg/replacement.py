@@ -28,6 +28,7 @@ from converters.iceberg.schema_evolution import plan_schema
 from converters.iceberg.spec_evolution import plan_specs
 from converters.iceberg.summary import snapshot_summary
 from converters.iceberg.target_properties import is_of_our_making, target_properties
+from converters.model.deletion_vector import refuse_deletion_vectors
 from converters.model.partition import PartitionSpec, result_type
 from converters.model.schema import Schema
 from converters.model.snapshot import Snapshot
@@ -168,6 +169,7 @@ class Replacement:
         if batch.column("row_count").null_count:
             path = batch.column("path").filter(batch.column("row_count").is_null())[0].as_py()
             raise CorruptTable(f"The row count of the data file '{path}' is not known.")
+        refuse_deletion_vectors(batch, "Iceberg", hint="Rewrite such files first.")
         self._inexact.see(batch)
         for spec_id, part in _by_spec(batch):
             layout = self._layouts.get(spec_id)

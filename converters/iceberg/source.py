@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.errors import CorruptTable, InvalidOption, UnsupportedTableFeature
+from converters.errors import CorruptTable, FullSyncNeeded, InvalidOption, UnsupportedTableFeature
 from converters.iceberg.deletes import refuse_deletes
 from converters.iceberg.file_batches import file_batch
 from converters.iceberg.history import has_name_mapping, names_are_stable, promotions
@@ -19,11 +19,13 @@ from converters.iceberg.manifest_reader import FORMAT, PATH, SIZE, read_entries
 from converters.iceberg.metadata import MAIN_BRANCH, SnapshotJson, TableMetadata
 from converters.iceberg.partition import spec_from_json
 from converters.iceberg.schema import narrow_types, schema_from_json, schema_text
+from converters.model.change import Change
 from converters.model.data_file import data_file_schema, rows_per_batch
 from converters.model.partition import PartitionSpec
 from converters.model.snapshot import FieldIds, Snapshot, Table
 from converters.storage.base import Storage
 from converters.storage.location import canonical, canonical_all, join
+from converters.sync.state import SyncState
 
 __all__ = ["IcebergSource", "IcebergSourceOptions"]
 
@@ -148,6 +150,14 @@ class IcebergSource:
         shape = data_file_schema(table.schema, table.specs)
         for entries in read_entries(self._storage, data, limit):
             yield file_batch(entries, table, shape)
+
+    def changes(self, since: SyncState, until: Snapshot) -> Iterator[Change]:
+        """What was committed since a sync; see ``Source.changes``.
+
+        Raises:
+            FullSyncNeeded: Always, so far.
+        """
+        raise FullSyncNeeded("changes are not told one by one yet")
 
     def _read(self) -> _View:
         loaded = load_table(self._storage, self._location)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 import pyarrow as pa
 
-from converters.errors import AmbiguousTable, ForeignTarget, InvalidRequest, SourceTableNotFound
+from converters.errors import AmbiguousTable, ForeignTarget, FullSyncNeeded, InvalidRequest, SourceTableNotFound
 from converters.formats import Commit, TargetTable
 from converters.iceberg.carried import check_table
 from converters.iceberg.commit import write_hint
@@ -19,6 +19,7 @@ from converters.iceberg.replacement import Replacement
 from converters.iceberg.retention import sweep
 from converters.iceberg.schema import schema_text
 from converters.iceberg.target_properties import changed_since_sync
+from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
 from converters.storage.location import canonical, local_path
@@ -132,6 +133,14 @@ class IcebergTarget:
         write_hint(self._storage, self._location, int(commit.version.removeprefix("v")))
         sweep(self._storage, self._location, following)
         return commit
+
+    def advance(self, change: Change, state: SyncState, base: TargetTable) -> Commit:
+        """Apply one change; see ``Target.advance``.
+
+        Raises:
+            FullSyncNeeded: Always, so far.
+        """
+        raise FullSyncNeeded("changes are not taken one by one yet")
 
     def _moved(self, metadata: TableMetadata) -> str | None:
         """What to say of a table that was copied here: its metadata is about the files that lie elsewhere."""

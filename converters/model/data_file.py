@@ -11,6 +11,7 @@ Columns, in order:
 ``spec_id``     int32        the partition spec that the file was written under
 ``partition``   struct       one member a partition field, over all specs, named by the field's id in decimal
 ``stats``       struct       one member a leaf column (``Schema.leaves``), named by its field id in decimal
+``deletion_vector``          which rows are deleted, see ``converters.model.deletion_vector``; null = none is
 =============== ============ ==========================================================================
 
 A ``stats`` member is a struct:
@@ -25,7 +26,8 @@ A ``stats`` member is a struct:
 
 Bounds are bounds: whoever writes one may only widen it.  For ``float`` and ``double`` a bound never is NaN, a
 lower zero is -0.0 and an upper zero is +0.0.  Everything that is unknown is null, everything that is known is true.
-A value count is the file's row count (leaves are never below a list or map).
+A value count is the file's row count (leaves are never below a list or map).  Row count and statistics are of all
+rows in the file, also the deleted ones.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from converters.model.deletion_vector import DELETION_VECTOR
 from converters.model.partition import PartitionSpec, partition_arrow_type
 from converters.model.schema import Schema
 from converters.model.types import arrow_type
@@ -108,6 +111,7 @@ def data_file_schema(schema: Schema, specs: Iterable[PartitionSpec]) -> pa.Schem
             pa.field("spec_id", pa.int32(), nullable=False),
             pa.field("partition", partition_type(schema, specs), nullable=False),
             pa.field("stats", stats_type(schema), nullable=False),
+            pa.field("deletion_vector", DELETION_VECTOR),
         ],
     )
 
@@ -122,8 +126,8 @@ def data_file_batch(
 
     Args:
         shape: What ``data_file_schema`` returned for this snapshot.
-        columns: ``path``, ``size``, ``spec_id`` and whichever of the other scalar columns are known.
-            ``file_format`` defaults to ``PARQUET``.
+        columns: ``path``, ``size``, ``spec_id`` and whichever of the other columns are known.
+            ``file_format`` defaults to ``PARQUET``, ``deletion_vector`` to none.
         partition: Values by partition field id.
         stats: By field id, then by statistic name.
     """
@@ -138,6 +142,7 @@ def data_file_batch(
             scalars.append(pa.nulls(rows, field.type))
     partition_struct = shape.field("partition").type
     stats_struct = shape.field("stats").type
+    vectors = columns.get("deletion_vector")
     return pa.record_batch(
         [
             *scalars,
@@ -145,6 +150,7 @@ def data_file_batch(
                 partition_struct, [_typed(partition.get(int(f.name)), f.type, rows) for f in partition_struct], rows
             ),
             _struct(stats_struct, [_stat_struct(stats.get(int(f.name), {}), f.type, rows) for f in stats_struct], rows),
+            vectors if vectors is not None else pa.nulls(rows, DELETION_VECTOR),
         ],
         schema=shape,
     )

@@ -13,7 +13,7 @@ from converters.model.snapshot import Snapshot
 from converters.model.types import type_name
 from converters.storage.base import Storage
 from converters.storage.object_store import ObjectStorage
-from converters.sync.convert import open_source
+from converters.sync.detection import open_source
 from converters.sync.report import TargetError
 
 __all__ = ["ColumnDescription", "Convertible", "TableDescription", "inspect"]

@@ -8,9 +8,18 @@ import msgspec
 
 from converters.errors import TablecastError
 
-__all__ = ["ConversionReport", "Progress", "SourceSummary", "TargetError", "TargetReport", "TargetStatus"]
+__all__ = [
+    "ConversionReport",
+    "Progress",
+    "SourceSummary",
+    "SyncMode",
+    "TargetError",
+    "TargetReport",
+    "TargetStatus",
+]
 
 TargetStatus = Literal["synced", "unchanged", "failed"]
+SyncMode = Literal["incremental", "full"]
 
 
 class SourceSummary(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
@@ -43,8 +52,10 @@ class TargetReport(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
         format: The target's format, upper case.
         location: The directory that holds its metadata directory.
         status: ``synced`` (a commit was written), ``unchanged`` (it was up to date) or ``failed``.
-        mode: ``full`` when a commit was written; None otherwise.
+        mode: ``incremental`` (a commit for each of the source's) or ``full`` (all files were compared, one commit);
+            None when no commit was written.
         reason: Why that mode, in words.
+        source_version_before: The source version that the target equalled before; None when it is new or unchanged.
         source_version: The source version that the target equals now; None when it failed.
         metadata_path: What to open; None when it failed.
         schema: The schema in the target's own serialisation; None when it failed.
@@ -52,6 +63,7 @@ class TargetReport(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
         commits: Commits written.
         files_added: Data files newly listed.
         files_removed: Data files no longer listed.
+        is_behind: Whether the source has more commits, which the next sync takes (``sync.max-commits``).
         notes: What a person should know about a conversion that is right.
         error: Why it failed.
     """
@@ -59,8 +71,9 @@ class TargetReport(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     format: str
     location: str
     status: TargetStatus
-    mode: Literal["full"] | None = None
+    mode: SyncMode | None = None
     reason: str | None = None
+    source_version_before: str | None = None
     source_version: str | None = None
     metadata_path: str | None = None
     schema: str | None = None
@@ -68,6 +81,7 @@ class TargetReport(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     commits: int = 0
     files_added: int = 0
     files_removed: int = 0
+    is_behind: bool = False
     notes: tuple[str, ...] = ()
     error: TargetError | None = None
 

@@ -42,10 +42,12 @@ class SourceMark(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         table_id: The source table's own unique id.
         fingerprint: Digest of everything else that was carried over: schema, specs, name, options.
+        settings: Digest of the options alone; empty where an older version of this library wrote the state.
     """
 
     table_id: str
     fingerprint: str
+    settings: str = ""
 
 
 class SyncState(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import pytest
 
 from converters.hudi.writing import later_sync, update
 from converters.storage import ObjectStorage
-from converters.sync.convert import open_source
+from converters.sync.detection import open_source
 from tests.hudi_target.made import SPARKS, Delta, HudiMade, ids, schema_of
 from tests.readers import hudi
 

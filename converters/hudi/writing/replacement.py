@@ -14,12 +14,15 @@ from converters.hudi.writing.first_sync import FirstSync
 from converters.hudi.writing.later_sync import LaterSync, indexed_columns
 from converters.hudi.writing.layout import Layout, LayoutPlan
 from converters.hudi.writing.source_files import SourceFiles
+from converters.model.deletion_vector import refuse_deletion_vectors
 from converters.model.snapshot import Snapshot
 from converters.staging import StagedFiles, no_room
 from converters.storage.base import Storage
 from converters.sync.state import SyncState
 
 __all__ = ["Replacement"]
+
+_PURGE = "Rewrite such files first (Delta: REORG TABLE … APPLY (PURGE); Iceberg: CALL rewrite_data_files)."
 
 
 class Replacement:
@@ -58,6 +61,11 @@ class Replacement:
         found = SourceFiles()
         with StagedFiles() as staged:
             for batch in files:
+                refuse_deletion_vectors(
+                    batch,
+                    "Hudi",
+                    hint=_PURGE,
+                )
                 found.add(plan.look_at(batch), batch)
                 if needs_statistics:
                     with no_room():
