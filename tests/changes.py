@@ -1,4 +1,4 @@
-"""The change between two states of a table, worked out from whole reads; a source's own ``changes`` must agree with it."""
+"""The change between two states of a table, worked out from whole reads: what a source's ``changes`` must agree with."""
 
 from __future__ import annotations
 
