@@ -1,4 +1,4 @@
-"""The change between two states of a table, worked out from whole reads: what a source's ``changes`` must agree with."""
+"""The change between two states of a table, worked out from whole reads; what a source tells must agree with it."""
 
 from __future__ import annotations
 
