@@ -1,6 +1,6 @@
 """Measures the product beside a baseline, in one run, and prints the tables of ``bench/RESULTS.md``.
 
-``python bench/run.py [--sizes 10000,100000,1000000] [--only convert,hudi,service,start]``
+``python bench/run.py [--sizes 10000,100000,1000000] [--only convert,hudi,incremental,service,start]``
 
 Every figure is a whole process, the best of five runs (of two at a million files): CPU seconds and peak memory.  The
 baselines only read: what delta-rs needs to open the same Delta table and list its files with statistics, and what
@@ -19,9 +19,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from incremental import measure_incremental
 from measure import Cost, run
 from service import measure_service
-from tables import append_to_delta_table, write_delta_table
+from tables import write_delta_table
 
 _BIN = Path(sys.executable).parent
 _DELTA_RS = "import sys, deltalake; print(deltalake.DeltaTable(sys.argv[1]).get_add_actions(flatten=True).num_rows)"
@@ -89,8 +90,6 @@ def _hudi(sizes: list[int], work: Path) -> None:
         cost = _best(to_hudi, files, table / ".hoodie")
         print(f"| Delta -> Hudi, full, with them | {files:,} | {cost} | |", flush=True)
         print(f"| Delta -> Hudi, no change | {files:,} | {_best(to_hudi, files)} | |", flush=True)
-        append_to_delta_table(table, 15, present=files)
-        print(f"| Delta -> Hudi, 15 files added | {files:,} | {run(to_hudi)} | |", flush=True)
         shutil.rmtree(table / "_delta_log")
         for target, folder in (("iceberg", "metadata"), ("delta", "_delta_log")):
             command = [*convert, str(table), "--to", target, "--from", "hudi"]
@@ -119,6 +118,7 @@ def _service(_: list[int], work: Path) -> None:
 _PARTS: dict[str, Callable[[list[int], Path], None]] = {
     "convert": _convert,
     "hudi": _hudi,
+    "incremental": measure_incremental,
     "start": _start,
     "service": _service,
 }

@@ -10,13 +10,13 @@ import datetime as dt
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["append_to_delta_table", "write_delta_table"]
+__all__ = ["append_to_delta_table", "remove_from_delta_table", "write_delta_table"]
 
 ROWS_PER_FILE = 1000
 PARTITIONS = 100
@@ -96,8 +96,16 @@ def append_to_delta_table(directory: Path, files: int, *, present: int) -> None:
     _write_commit(log, newest + 1, range(present, present + files))
 
 
-def _write_commit(log: Path, version: int, added: range) -> None:
+def remove_from_delta_table(directory: Path, files: Sequence[int]) -> None:
+    """Remove files, by number, from a table that ``write_delta_table`` made, in one commit."""
+    log = directory / "_delta_log"
+    newest = max(int(path.stem) for path in log.glob("*.json"))
+    _write_commit(log, newest + 1, range(0), files)
+
+
+def _write_commit(log: Path, version: int, added: range, removed: Sequence[int] = ()) -> None:
     lines: list[dict[str, object]] = [{"commitInfo": {"timestamp": _commit_time(version), "operation": "WRITE"}}]
+    lines += [{"remove": _remove(index, version)} for index in removed]
     lines += [{"add": _add(index)} for index in added]
     (log / f"{version:020d}.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -143,6 +151,13 @@ def _add(index: int) -> dict[str, object]:
         "dataChange": True,
         "stats": _stats(index),
     }
+
+
+def _remove(index: int, version: int) -> dict[str, object]:
+    add = _add(index)
+    kept = {name: add[name] for name in ("path", "partitionValues", "size")}
+    extended = {"deletionTimestamp": _commit_time(version), "dataChange": True, "extendedFileMetadata": True}
+    return {**kept, **extended}
 
 
 def _stats(index: int) -> str:
