@@ -5,16 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from converters.errors import InvalidOption, InvalidRequest
-from converters.formats import (
-    Source,
-    Target,
-    open_target,
-    parse_options,
-    source_prefix,
-    target_class,
-    target_prefix,
-)
+from converters.formats import open_target, parse_options
 from converters.storage.base import Storage
 from converters.storage.location import canonical
 from converters.storage.object_store import ObjectStorage
@@ -23,6 +14,7 @@ from converters.sync.options import SyncOptions
 from converters.sync.report import ConversionReport, Progress, SourceSummary
 from converters.sync.source_reader import SourceReader
 from converters.sync.target_sync import TargetSync, current
+from converters.sync.wanted import check_option_keys, target_location, wanted_targets
 
 __all__ = ["convert"]
 
@@ -69,12 +61,12 @@ def convert(
     storage = storage or ObjectStorage()
     given = dict(options or {})
     opened = open_source(source, source_format, given, storage, targets=targets)
-    wanted = _wanted(targets, opened.format_name)
+    wanted = wanted_targets(targets, opened.format_name)
     sync_options = parse_options(SyncOptions, given, "sync.")
     base_path = canonical(target_path, relative_to_cwd=True) if target_path else None
-    _check_option_keys(given, type(opened), wanted)
+    check_option_keys(given, type(opened), wanted)
     # All before anything is written: a mistake in one target's options must not leave the others converted.
-    locations = [_location_for(plugin, opened, base_path) for plugin in wanted]
+    locations = [target_location(plugin, opened, base_path) for plugin in wanted]
     opened_targets = [
         open_target(plugin, storage, location, given) for plugin, location in zip(wanted, locations, strict=True)
     ]
@@ -95,31 +87,3 @@ def convert(
         name=read.table.name,
     )
     return ConversionReport(source=summary, targets=reports, seconds=time.monotonic() - started)
-
-
-def _wanted(targets: Sequence[str], source_format: str) -> list[type[Target]]:
-    if not targets:
-        msg = "No target format was given."
-        raise InvalidRequest(msg, hint="Name at least one.")
-    wanted = {target_class(name).format_name: target_class(name) for name in targets}
-    wanted.pop(source_format, None)
-    if not wanted:
-        msg = f"The source's format and the only target's are the same: {source_format}."
-        raise InvalidRequest(msg, hint="Name another target format.")
-    return list(wanted.values())
-
-
-def _check_option_keys(given: Mapping[str, str], source: type[Source], targets: Sequence[type[Target]]) -> None:
-    prefixes = ["sync.", source_prefix(source)]
-    prefixes += [target_prefix(target) for target in targets]
-    for key in given:
-        if not key.startswith(tuple(prefixes)):
-            msg = f"The option '{key[:128]}' does not apply here."
-            raise InvalidOption(msg, hint=f"Options here start with: {', '.join(prefixes)}.")
-
-
-def _location_for(plugin: type[Target], source: Source, target_path: str | None) -> str:
-    default = source.location()
-    if target_path is not None and target_path != default:
-        return target_path
-    return source.data_location() if plugin.lies_with_data else default
