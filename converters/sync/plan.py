@@ -20,8 +20,8 @@ def is_up_to_date(base: TargetTable, wanted: SyncState) -> bool:
     same = (base.state.source_format, base.state.source_version) == (wanted.source_format, wanted.source_version)
     # A commit that was running then may have ended since without becoming the newest.
     same = same and base.state.pending_instants == wanted.pending_instants
-    # A state that XTable wrote has no mark: its version is all there is to compare.
-    return same and base.state.mark in {None, wanted.mark}
+    # A state that XTable wrote has no mark.
+    return same and base.state.mark == wanted.mark
 
 
 def why_full(base: TargetTable | None, wanted: SyncState, mode: str) -> str | None:
