@@ -173,7 +173,7 @@ def _adds(parquet: pq.ParquetFile, path: str, *, content: bool, most: int) -> It
     members = {field.name for field in add}
     wanted = [each for each in ("path", "size", "modificationTime", "deletionVector") if each in members]
     if content:
-        wanted += [each for each in ("partitionValues", *_stats_columns(parquet, members)) if each in members]
+        wanted += [each for each in ("partitionValues", "tags", *_stats_columns(parquet, members)) if each in members]
     columns = [f"add.{each}" for each in wanted]
     rows = min(most, _batch_rows(parquet, columns))
     for batch in parquet.iter_batches(rows, columns=columns, use_threads=False):

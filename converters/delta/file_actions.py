@@ -12,19 +12,44 @@ import pyarrow.compute as pc
 
 from converters.delta.commit import Lines
 from converters.delta.engine import Shape, json_shape, query
+from converters.delta.partition_values import texts_of
 from converters.errors import CorruptTable
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["file_actions", "file_columns", "first_adds", "vector_ids"]
+__all__ = ["VECTOR", "VECTOR_TAG", "file_actions", "file_columns", "first_adds", "vector_ids"]
+
+VECTOR_TAG = "TABLECAST_DELETION_VECTOR"
+"""Tag of an ``add`` that a conversion wrote: the source's id of the deletion vector."""
+
+VECTOR = pa.struct(
+    [
+        pa.field("storageType", pa.string()),
+        pa.field("pathOrInlineDv", pa.string()),
+        pa.field("offset", pa.int32()),
+        pa.field("sizeInBytes", pa.int32()),
+        pa.field("cardinality", pa.int64()),
+    ]
+)
+"""``deletionVector`` of an action (Delta protocol, "Deletion Vector Descriptor Schema")."""
 
 _BEGIN = b'{"add":'
 
-_DELETION_VECTOR: Shape = {"storageType": "VARCHAR", "pathOrInlineDv": "VARCHAR", "offset": "BIGINT"}
+_DELETION_VECTOR: Shape = {
+    "storageType": "VARCHAR",
+    "pathOrInlineDv": "VARCHAR",
+    "offset": "INTEGER",
+    "sizeInBytes": "INTEGER",
+    "cardinality": "BIGINT",
+}
 _KEY: dict[str, Shape] = {"path": "VARCHAR", "deletionVector": _DELETION_VECTOR}
 _FILE: dict[str, Shape] = {"size": "BIGINT", "modificationTime": "BIGINT"}
-_CONTENT: dict[str, Shape] = {"stats": "VARCHAR", "partitionValues": "MAP(VARCHAR,VARCHAR)"}
+_CONTENT: dict[str, Shape] = {
+    "stats": "VARCHAR",
+    "partitionValues": "MAP(VARCHAR,VARCHAR)",
+    "tags": {VECTOR_TAG: "VARCHAR"},
+}
 
 
 def file_actions(connection: duckdb.DuckDBPyConnection, lines: Lines, *, content: bool) -> pa.Table:
@@ -96,11 +121,14 @@ def file_columns(add: pa.StructArray, members: Iterable[pa.Field]) -> dict[str, 
         members: What to read of them.
 
     Returns:
-        ``path`` (as written), ``deletion_vector`` (its unique id, or null), ``size``, ``modified_at``, and as far as
+        ``path`` (as written), ``deletion_vector`` (its unique id, or null), ``vector`` (itself, as ``VECTOR``),
+        ``vector_tag`` (what a conversion remembers of it, see ``VECTOR_TAG``), ``size``, ``modified_at``, and as far as
         they were asked for ``partitions.values`` (a map), ``stats`` (text) and ``stats_parsed`` (a struct).
     """
     there = {field.name for field in members}
     columns = {"path": _member(add, "path", pa.string(), there), "deletion_vector": vector_ids(add)}
+    columns["vector"] = _vectors(add)
+    columns["vector_tag"] = _vector_tags(add, there)
     columns["size"] = _member(add, "size", pa.int64(), there)
     columns["modified_at"] = _member(add, "modificationTime", pa.int64(), there)
     if "partitionValues" in there:
@@ -117,6 +145,31 @@ def _member(add: pa.StructArray, name: str, type_: pa.DataType, there: Container
         return pa.nulls(len(add), type_)
     values = pc.struct_field(add, name)
     return values if values.type == type_ else values.cast(type_)
+
+
+def _vectors(actions: pa.StructArray) -> pa.Array:
+    if actions.type.get_field_index("deletionVector") < 0:
+        return pa.nulls(len(actions), VECTOR)
+    vector = pc.struct_field(actions, "deletionVector")
+    if vector.null_count == len(actions):
+        return pa.nulls(len(actions), VECTOR)
+    members = {field.name for field in vector.type}
+    columns = [
+        pc.struct_field(vector, field.name).cast(field.type)
+        if field.name in members
+        else pa.nulls(len(vector), field.type)
+        for field in VECTOR
+    ]
+    return pa.StructArray.from_arrays(columns, fields=list(VECTOR), mask=pc.is_null(vector))
+
+
+def _vector_tags(add: pa.StructArray, there: Container[str]) -> pa.Array:
+    if "tags" not in there:
+        return pa.nulls(len(add), pa.string())
+    tags = pc.struct_field(add, "tags")
+    if tags.null_count == len(add):
+        return pa.nulls(len(add), pa.string())
+    return pc.struct_field(tags, VECTOR_TAG) if pa.types.is_struct(tags.type) else texts_of(tags, VECTOR_TAG)
 
 
 def vector_ids(actions: pa.StructArray) -> pa.Array:
