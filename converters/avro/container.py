@@ -7,14 +7,14 @@ file cannot make it allocate more than the limits below.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import msgspec
 
 from converters.errors import CorruptTable, LimitExceeded, UnsupportedTableFeature
 
-__all__ = ["AvroFile", "blocks", "open_avro", "zigzag"]
+__all__ = ["AvroFile", "avro_bytes", "blocks", "only_record", "open_avro", "plain_container", "varint"]
 
 LARGEST_BLOCK = 256 * 2**20
 """Largest block, in bytes after decompression."""
@@ -27,6 +27,7 @@ LARGEST_CONTENT = 8 * 2**30
 
 _MAGIC = b"Obj\x01"
 _SYNC_LENGTH = 16
+_PLAIN_SYNC = b"tablecast-blocks"
 _LONGEST_VARINT = 10
 _CRC_LENGTH = 4
 _HIGHEST_DEFLATE_RATIO = 1032
@@ -61,15 +62,33 @@ class AvroFile(msgspec.Struct, frozen=True):
         return self.metadata.get("avro.codec", b"null").decode("utf-8", "replace")
 
 
-def zigzag(value: int) -> bytes:
-    """A ``long`` as Avro writes it."""
+def varint(value: int) -> bytes:
+    """One ``int`` or ``long``: zigzag, then seven bits a byte, lowest first."""
     rest = (value << 1) ^ (value >> 63)
     out = bytearray()
     while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
+        out.append((rest & 0x7F) | 0x80)
         rest >>= 7
     out.append(rest)
     return bytes(out)
+
+
+def avro_bytes(value: bytes) -> bytes:
+    """One ``bytes`` or ``string``: its length, then itself."""
+    return varint(len(value)) + value
+
+
+def plain_container(schema: bytes, rows: int, content: Sequence[bytes | memoryview]) -> bytes:
+    """An uncompressed container file of one block, for a decoder that reads no other.
+
+    Args:
+        schema: The rows' schema, as JSON text.
+        rows: How many they are.
+        content: Their bytes, in pieces.
+    """
+    header = b"".join(avro_bytes(text) for text in (b"avro.schema", schema, b"avro.codec", b"null"))
+    sizes = varint(rows) + varint(sum(map(len, content)))
+    return b"".join([_MAGIC, varint(2), header, varint(0), _PLAIN_SYNC, sizes, *content, _PLAIN_SYNC])
 
 
 def open_avro(data: bytes, where: str) -> AvroFile:
@@ -139,6 +158,18 @@ def blocks(file: AvroFile) -> Iterator[tuple[int, bytes]]:
             raise _too_large(file.where)
         yield rows, content
         place = stop + _SYNC_LENGTH
+
+
+def only_record(file: AvroFile) -> bytes:
+    """The bytes of a container file's only record.
+
+    Raises:
+        CorruptTable: It has not one record; otherwise as ``blocks``.
+    """
+    records = [(rows, content) for rows, content in blocks(file) if rows]
+    if len(records) != 1 or records[0][0] != 1:
+        raise CorruptTable(f"{file.where} does not have one record.")
+    return records[0][1]
 
 
 def _long(data: bytes, place: int) -> tuple[int, int]:

@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from converters.avro.container import zigzag
+from converters.avro.container import avro_bytes, plain_container
 
 __all__ = ["FlatColumn", "FlatSchema", "UndecodableRowsError", "decode_rows"]
 
-_SYNC = b"tablecast-blocks"
 _GUARD = "tablecast:end-of-rows"
 
 
@@ -72,21 +71,8 @@ def decode_rows(
     import polars as pl  # noqa: PLC0415 - heavy
     from polars.exceptions import PanicException, PolarsError  # noqa: PLC0415
 
-    guard = b"".join(
-        zigzag(len(_GUARD)) + _GUARD.encode() if column.name == key else column.blank for column in schema.columns
-    )
-    size = sum(map(len, content)) + len(guard)
-    container = b"".join(
-        [
-            b"Obj\x01" + zigzag(2),
-            *(zigzag(len(text)) + text for text in (b"avro.schema", schema.text, b"avro.codec", b"null")),
-            zigzag(0) + _SYNC,
-            zigzag(rows + 1) + zigzag(size),
-            *content,
-            guard,
-            _SYNC,
-        ]
-    )
+    guard = b"".join(avro_bytes(_GUARD.encode()) if column.name == key else column.blank for column in schema.columns)
+    container = plain_container(schema.text, rows + 1, [*content, guard])
     present = {column.name for column in schema.columns}
     wanted = [name for name in columns if name in present]
     try:

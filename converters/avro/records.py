@@ -13,12 +13,11 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from converters.avro.container import blocks, open_avro, zigzag
+from converters.avro.container import avro_bytes, only_record, open_avro, plain_container, varint
 from converters.errors import CorruptTable
 
 __all__ = ["decode_record"]
 
-_SYNC = b"tablecast-record"
 _GUARD = "tablecast:end-of-record"
 _MOST_LEVELS = 64
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
@@ -46,23 +45,11 @@ def decode_record(data: bytes, where: str, *, guard: str) -> pa.Table:
     from polars.exceptions import PanicException, PolarsError  # noqa: PLC0415
 
     file = open_avro(data, where)
-    records = [(rows, content) for rows, content in blocks(file) if rows]
-    if len(records) != 1 or records[0][0] != 1:
-        raise CorruptTable(f"{where} does not have one record.")
+    record = only_record(file)
     try:
         schema = _Schema().converted(msgspec.json.decode(file.schema), 0)
-        content = records[0][1] + b"".join(_blank(field, guard) for field in schema["fields"])
-        text = msgspec.json.encode(schema)
-        container = b"".join(
-            [
-                b"Obj\x01" + zigzag(2),
-                *(zigzag(len(part)) + part for part in (b"avro.schema", text, b"avro.codec", b"null")),
-                zigzag(0) + _SYNC,
-                zigzag(2) + zigzag(len(content)),
-                content,
-                _SYNC,
-            ]
-        )
+        blank = b"".join(_blank(field, guard) for field in schema["fields"])
+        container = plain_container(msgspec.json.encode(schema), 2, [record, blank])
         frame = pl.read_avro(io.BytesIO(container))
         if len(frame) != 2 or frame[guard][1] != _GUARD:
             raise CorruptTable(f"{where} is damaged: its record is not what its schema says.")
@@ -138,5 +125,5 @@ def _blank(field: dict[str, Any], guard: str) -> bytes:
         ValueError: The field may not be null, or the guard's is no string.
     """
     wanted = "string" if field["name"] == guard else "null"
-    branch = zigzag(field["type"].index(wanted))
-    return branch + zigzag(len(_GUARD)) + _GUARD.encode() if field["name"] == guard else branch
+    branch = varint(field["type"].index(wanted))
+    return branch + avro_bytes(_GUARD.encode()) if field["name"] == guard else branch

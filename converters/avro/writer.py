@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.avro.container import avro_bytes, varint
+
 __all__ = [
     "EMPTY",
     "ROWS_PER_BLOCK",
@@ -47,22 +49,6 @@ _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
 _LOW_BITS = np.uint64(0x7F)
 _MORE = np.uint8(0x80)
-
-
-def varint(value: int) -> bytes:
-    """One ``int`` or ``long``: zigzag, then seven bits a byte, lowest first."""
-    rest = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while rest > 0x7F:
-        out.append((rest & 0x7F) | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
-
-
-def avro_bytes(value: bytes) -> bytes:
-    """One ``bytes`` or ``string``: its length, then itself."""
-    return varint(len(value)) + value
 
 
 def varints(values: npt.NDArray[Any], *, prefix: bytes = b"", present: BoolArray | None = None) -> Cells:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-from converters.avro.container import zigzag
+from converters.avro.container import varint
 from converters.avro.reader import FlatColumn, FlatSchema
 from converters.errors import CorruptTable, LimitExceeded
 from converters.iceberg.metadata_file import decode_json
@@ -159,7 +159,7 @@ class _Flattener:
         written, _ = self._written(branches[1 - place], depth + 1)
         if written is None or isinstance(written, list):
             raise CorruptTable("The Avro schema has a union of nothing, or of unions.")
-        return (["null", written] if place == 0 else [written, "null"]), zigzag(place)
+        return (["null", written] if place == 0 else [written, "null"]), varint(place)
 
     def _fixed(self, schema: dict[str, Any]) -> tuple[Any, bytes]:
         size = schema.get("size")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.avro.container import zigzag
+from converters.avro.container import varint
 from converters.errors import CorruptTable, LimitExceeded, UnsupportedTableFeature
 from converters.hudi.containers.hfile_layout import BLOCK_BYTES, BLOCK_HEADER, ENTRY_OVERHEAD, TRAILER_BYTES
 from converters.hudi.containers.hfile_reader import read_hfile
@@ -49,9 +49,9 @@ def files_record(names: int, size: int = 100) -> bytes:
     if names == 0:
         return b"\x00\x04\x00"
     entries = b"".join(
-        zigzag(len(name)) + name + zigzag(size) + b"\x00" for name in (b"f%08d" % place for place in range(names))
+        varint(len(name)) + name + varint(size) + b"\x00" for name in (b"f%08d" % place for place in range(names))
     )
-    return b"\x00\x04\x02" + zigzag(names) + entries + b"\x00"
+    return b"\x00\x04\x02" + varint(names) + entries + b"\x00"
 
 
 def data_blocks(data: bytes) -> list[int]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.avro.container import zigzag
+from converters.avro.container import varint
 from converters.avro.lockstep import Cursor, DamagedRecordsError
 from converters.avro.shapes import read_shape
 from converters.errors import CorruptTable, UnsupportedTableFeature
@@ -78,7 +78,7 @@ def test_any_value_is_passed_over_to_its_end(data: st.DataObject, schema: tuple[
 @given(values=st.lists(st.one_of(LONG, st.integers(-64, 63), st.sampled_from([2**k for k in range(63)])), min_size=1))
 @settings(deadline=None, max_examples=300)
 def test_numbers_of_every_length_are_read(values: list[int]) -> None:
-    together = cursor([zigzag(value) for value in values])
+    together = cursor([varint(value) for value in values])
     assert together.longs().tolist() == values
     together.check_ended()
 
@@ -93,15 +93,15 @@ def test_a_truncated_or_too_long_number_is_damage(record: bytes) -> None:
 @pytest.mark.parametrize("length", [-1, 4, 2**31, 2**62, -(2**63)])
 def test_a_length_that_cannot_be_is_damage(length: int) -> None:
     with pytest.raises(DamagedRecordsError):
-        cursor([zigzag(length) + b"abc", b"\x02a"]).slices()
+        cursor([varint(length) + b"abc", b"\x02a"]).slices()
 
 
 def test_an_endless_list_of_nothing_is_damage() -> None:
     shape = read_shape('{"type":"array","items":"null"}', "It")
     with pytest.raises(DamagedRecordsError):
-        cursor([zigzag(2**40) + b"\x00"]).skip(shape)
+        cursor([varint(2**40) + b"\x00"]).skip(shape)
     with pytest.raises(DamagedRecordsError):
-        cursor([(zigzag(1) * 2000) + b"\x00"]).skip(shape)
+        cursor([(varint(1) * 2000) + b"\x00"]).skip(shape)
 
 
 @given(data=st.binary(max_size=60), schema=typed())

@@ -240,10 +240,10 @@ def _container(schema: Any, content: bytes, rows: int = 1) -> bytes:
     out = io.BytesIO()
     fastavro.writer(out, fastavro.parse_schema("string"), ["x" * len(content)])
     text = json.dumps(schema).encode()
-    from converters.avro.container import zigzag  # noqa: PLC0415
+    from converters.avro.container import varint  # noqa: PLC0415
 
-    header = zigzag(1) + zigzag(11) + b"avro.schema" + zigzag(len(text)) + text + zigzag(0)
-    return b"Obj\x01" + header + b"s" * 16 + zigzag(rows) + zigzag(len(content)) + content + b"s" * 16
+    header = varint(1) + varint(11) + b"avro.schema" + varint(len(text)) + text + varint(0)
+    return b"Obj\x01" + header + b"s" * 16 + varint(rows) + varint(len(content)) + content + b"s" * 16
 
 
 def _optional(name: str, type_: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import fastavro
 import zstandard
 
-from converters.avro.container import blocks, open_avro, zigzag
+from converters.avro.container import blocks, open_avro, varint
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
 from converters.model.snapshot import Snapshot
 from converters.storage.object_store import ObjectStorage
@@ -117,12 +117,12 @@ def avro(schema: Any, rows: Sequence[Any], codec: str = "null", **metadata: str)
 def container(metadata: dict[str, bytes], packed: list[tuple[int, bytes]], *, negative_count: bool = False) -> bytes:
     """An Avro container file of these blocks."""
     header_pairs = b"".join(
-        zigzag(len(key)) + key.encode() + zigzag(len(value)) + value for key, value in metadata.items()
+        varint(len(key)) + key.encode() + varint(len(value)) + value for key, value in metadata.items()
     )
-    count = zigzag(-len(metadata)) + zigzag(len(header_pairs)) if negative_count else zigzag(len(metadata))
+    count = varint(-len(metadata)) + varint(len(header_pairs)) if negative_count else varint(len(metadata))
     sync = b"0123456789abcdef"
-    header = b"Obj\x01" + count + header_pairs + zigzag(0) + sync
-    return header + b"".join(zigzag(rows) + zigzag(len(content)) + content + sync for rows, content in packed)
+    header = b"Obj\x01" + count + header_pairs + varint(0) + sync
+    return header + b"".join(varint(rows) + varint(len(content)) + content + sync for rows, content in packed)
 
 
 class Table:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from converters.avro import container as avro_container
-from converters.avro.container import open_avro, zigzag
+from converters.avro.container import open_avro, varint
 from converters.errors import CorruptTable, LimitExceeded, TablecastError, UnsupportedTableFeature
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
 from converters.storage.object_store import ObjectStorage
@@ -101,9 +101,9 @@ def test_header_maps_may_have_negative_counts(table: Table) -> None:
 
 def test_lists_may_have_negative_counts(table: Table) -> None:
     schema = entry_schema(without=[108, 109, 110, 137, 128, 131])
-    pair = zigzag(1) + zigzag(8) + _long(5)
-    bounds = zigzag(1) + zigzag(-1) + zigzag(len(pair)) + pair + zigzag(0)
-    row = b"".join([zigzag(1), zigzag(0), zigzag(0), zigzag(2), b"/x", zigzag(3), b"orc", zigzag(4), zigzag(5), bounds])
+    pair = varint(1) + varint(8) + _long(5)
+    bounds = varint(1) + varint(-1) + varint(len(pair)) + pair + varint(0)
+    row = b"".join([varint(1), varint(0), varint(0), varint(2), b"/x", varint(3), b"orc", varint(4), varint(5), bounds])
     file = open_avro(avro(schema, []), "it")
     table.manifest(container(file.metadata, [(2, row * 2)]))
     table.finish()
@@ -206,7 +206,7 @@ def test_manifests_are_read_in_order_and_named_when_damaged(table: Table) -> Non
         table.manifest(avro(entry_schema(), [entry(f"/{place}")]))
     table.finish()
     assert [row["path"] for row in table.read()[1]] == [f"file:///{place}" for place in range(30)]
-    row = zigzag(1) + zigzag(1) + zigzag(SNAPSHOT_ID) + zigzag(0) + zigzag(10_000) + b"/x"
+    row = varint(1) + varint(1) + varint(SNAPSHOT_ID) + varint(0) + varint(10_000) + b"/x"
     good = open_avro(avro(entry_schema(), [entry("/17")]), "it")
     (table.folder / "metadata/m17.avro").write_bytes(container(good.metadata, [(1, row)]))
     with pytest.raises(CorruptTable, match=r"m17\.avro"):
@@ -391,17 +391,17 @@ def _spoilt(data: bytes) -> list[bytes]:
         b"PAR1" + data[4:],
         head[:-1],
         head[:100],
-        b"Obj\x01" + zigzag(2**60) + head[5:],
+        b"Obj\x01" + varint(2**60) + head[5:],
         b"Obj\x01" + b"\xff" * 20,
         data[:-1],
         data[: file.start + 3],
         data[:-16] + b"?" * 16,
-        head + zigzag(-1) + zigzag(0) + sync,
-        head + zigzag(2**60) + zigzag(2) + b"xx" + sync,
-        head + zigzag(1) + zigzag(-5) + b"xx" + sync,
-        head + zigzag(1) + zigzag(2**62) + b"xx" + sync,
-        head + zigzag(1) + zigzag(2) + b"xx" + sync,
-        head + zigzag(1) + zigzag(0) + sync,
+        head + varint(-1) + varint(0) + sync,
+        head + varint(2**60) + varint(2) + b"xx" + sync,
+        head + varint(1) + varint(-5) + b"xx" + sync,
+        head + varint(1) + varint(2**62) + b"xx" + sync,
+        head + varint(1) + varint(2) + b"xx" + sync,
+        head + varint(1) + varint(0) + sync,
         head + b"\xff" * 11,
     ]
 

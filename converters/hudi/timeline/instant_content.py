@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from converters.avro.container import blocks, open_avro
+from converters.avro.container import only_record, open_avro
 from converters.errors import CorruptTable, ObjectNotFound
 from converters.hudi.timeline.active import Instant
 from converters.storage.base import Storage
@@ -67,10 +67,7 @@ def decode_avro(data: bytes, where: str) -> dict[str, Any]:
         UnsupportedTableFeature: It is compressed in an unknown way.
     """
     file = open_avro(data, where)
-    records = [(rows, content) for rows, content in blocks(file) if rows]
-    if len(records) != 1 or records[0][0] != 1:
-        raise CorruptTable(f"{where} does not have one record.")
-    return RecordDecoder(file.schema, where).decode(records[0][1])
+    return RecordDecoder(file.schema, where).decode(only_record(file))
 
 
 class RecordDecoder:
