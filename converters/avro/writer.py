@@ -28,6 +28,7 @@ __all__ = [
     "binary_from_lengths",
     "binary_from_matrix",
     "deflate",
+    "record_blocks",
     "varint",
     "varints",
 ]
@@ -180,7 +181,7 @@ class ContainerWriter:
 
     def write(self, records: pa.Array) -> None:
         """Append a binary array of encoded records (without nulls) as blocks."""
-        for count, data in _slices(records):
+        for count, data in record_blocks(records):
             self.block(count, data)
 
     def block(self, count: int, data: bytes | memoryview) -> None:
@@ -191,7 +192,8 @@ class ContainerWriter:
         self.size += self._out.write(self._sync)
 
 
-def _slices(records: pa.Array) -> Iterator[tuple[int, memoryview]]:
+def record_blocks(records: pa.Array) -> Iterator[tuple[int, memoryview]]:
+    """Cut a binary array of encoded records (without nulls) into blocks: how many records each has, and these."""
     if len(records) == 0:
         return
     _, offsets_buffer, data_buffer = records.buffers()

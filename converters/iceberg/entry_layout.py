@@ -8,6 +8,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.iceberg.manifest_list_reader import DATA
 from converters.model.data_file import STAT_NAMES
 from converters.model.partition import PartitionField
 from converters.model.types import Type, arrow_type
@@ -51,12 +52,16 @@ class PartitionMember(msgspec.Struct, frozen=True):
 
 
 class EntryLayout(msgspec.Struct, frozen=True):
-    """What entries look like: those of one partition spec of the target, from one kind of batch."""
+    """What entries look like: those of one partition spec of the target, from one kind of batch.
+
+    With ``content`` ``DELETES`` they are of delete files, whose batches have further columns (``delete_files``).
+    """
 
     format_version: int
     spec_id: int
     partition: tuple[PartitionMember, ...]
     leaves: tuple[LeafLayout, ...]
+    content: int = DATA
 
 
 class Origins(msgspec.Struct, frozen=True):

@@ -11,13 +11,14 @@ from converters.avro.columns import NULL, VALUE, add_tag, add_text, chosen_rows,
 from converters.avro.writer import EMPTY, Cells, RowJoiner, avro_bytes, varint, varints
 from converters.iceberg.bounds_encoding import encode_values
 from converters.iceberg.entry_layout import DELETED, EntryLayout, Origins, Status, partition_column
+from converters.iceberg.manifest_list_reader import DATA, DELETES
 from converters.iceberg.manifest_metrics import add_metrics
 from converters.iceberg.manifest_schema import decimal_bytes
 from converters.model.types import DecimalType, FixedType, PrimitiveType, Type
 
 __all__ = ["encode_entries"]
 
-_DATA = varint(0)
+_DATA, _POSITION_DELETES = varint(0), varint(1)
 _VARINT_KINDS = {
     "byte",
     "short",
@@ -54,7 +55,7 @@ def encode_entries(
     row = RowJoiner(len(batch))
     row.add(varint(status))
     _write_origins(row, status, snapshot_id, origins)
-    row.add(_DATA)
+    row.add(_DATA if layout.content == DATA else _POSITION_DELETES)
     add_text(row, batch.column("path"))
     _write_format(row, batch.column("file_format"))
     for member in layout.partition:
@@ -67,6 +68,12 @@ def encode_entries(
     row.add(NULL * 4)  # key_metadata, split_offsets, equality_ids, sort_order_id
     if layout.format_version >= 3:
         _write_optional_number(row, None if origins is None else origins.first_row_id)
+    if layout.content == DELETES:
+        row.add(VALUE)
+        add_text(row, batch.column("referenced_data_file"))
+        if layout.format_version >= 3:
+            _write_optional_number(row, batch.column("content_offset"))
+            _write_optional_number(row, batch.column("content_size"))
     return row.join()
 
 

@@ -7,32 +7,23 @@ import io
 import msgspec
 
 from converters.avro.writer import ROWS_PER_BLOCK, ContainerWriter, avro_bytes, varint
-from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING
+from converters.iceberg.listed_manifest import ListedManifest
 from converters.iceberg.manifest_schema import manifest_list_schema
-from converters.iceberg.manifest_writer import WrittenManifest
 from converters.iceberg.metadata import SnapshotJson
 from converters.iceberg.partition_order import PartitionSummary
 
-__all__ = ["ListedManifest", "encode_manifest_list"]
+__all__ = ["encode_manifest_list"]
 
 _NULL = varint(0)
 _VALUE = varint(1)
 _FALSE, _TRUE = b"\x00", b"\x01"
 
 
-class ListedManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A manifest under its name; ``first_row_id`` is the first id for rows that have none yet (version 3)."""
-
-    path: str
-    manifest: WrittenManifest
-    first_row_id: int | None = None
-
-
 def encode_manifest_list(manifests: list[ListedManifest], snapshot: SnapshotJson, format_version: int) -> bytes:
-    """Write the manifest list of a snapshot all of whose manifests are new.
+    """Write the manifest list of a snapshot.
 
     Args:
-        manifests: Its manifests.
+        manifests: Its manifests, new ones and those that it keeps.
         snapshot: The snapshot.
         format_version: 2 or 3.
     """
@@ -50,24 +41,23 @@ def encode_manifest_list(manifests: list[ListedManifest], snapshot: SnapshotJson
     container = ContainerWriter(out, header)
     for start in range(0, len(manifests), ROWS_PER_BLOCK):
         part = manifests[start : start + ROWS_PER_BLOCK]
-        records = [_record(each, snapshot, format_version) for each in part]
+        records = [_record(each, format_version) for each in part]
         container.block(len(records), b"".join(records))
     return out.getvalue()
 
 
-def _record(listed: ListedManifest, snapshot: SnapshotJson, format_version: int) -> bytes:
-    manifest = listed.manifest
+def _record(listed: ListedManifest, format_version: int) -> bytes:
     parts = [
         avro_bytes(listed.path.encode()),
-        varint(manifest.length),
-        varint(manifest.spec_id),
-        varint(0),  # content: data
-        varint(snapshot.sequence_number),
-        varint(manifest.min_sequence_number),
-        varint(snapshot.snapshot_id),
-        *(varint(manifest.files[status]) for status in (ADDED, EXISTING, DELETED)),
-        *(varint(manifest.rows[status]) for status in (ADDED, EXISTING, DELETED)),
-        _VALUE + _summaries(manifest.partitions),
+        varint(listed.length),
+        varint(listed.spec_id),
+        varint(listed.content),
+        varint(listed.sequence_number),
+        varint(listed.min_sequence_number),
+        varint(listed.snapshot_id),
+        *(varint(count) for count in listed.files),
+        *(varint(count) for count in listed.rows),
+        _NULL if listed.partitions is None else _VALUE + _summaries(listed.partitions),
         _NULL,  # key_metadata
     ]
     if format_version >= 3:
@@ -84,8 +74,7 @@ def _summaries(partitions: tuple[PartitionSummary, ...]) -> bytes:
 def _summary(summary: PartitionSummary) -> bytes:
     return (
         (_TRUE if summary.contains_null else _FALSE)
-        + _VALUE
-        + (_TRUE if summary.contains_nan else _FALSE)
+        + (_NULL if summary.contains_nan is None else _VALUE + (_TRUE if summary.contains_nan else _FALSE))
         + _optional_bytes(summary.lower)
         + _optional_bytes(summary.upper)
     )

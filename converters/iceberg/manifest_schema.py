@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from converters.iceberg.manifest_list_reader import DATA, DELETES
 from converters.model.partition import PartitionField
 from converters.model.types import DecimalType, FixedType, PrimitiveType, Type, type_name
 
-__all__ = ["avro_name", "decimal_bytes", "manifest_list_schema", "manifest_schema"]
+__all__ = ["FIRST_ROW_ID", "avro_name", "decimal_bytes", "manifest_list_schema", "manifest_schema"]
 
 Json = dict[str, Any]
 
@@ -33,12 +34,13 @@ _PRIMITIVES: dict[str, str | Json] = {
 }
 
 
-def manifest_schema(partition: Iterable[tuple[PartitionField, Type]], format_version: int) -> Json:
+def manifest_schema(partition: Iterable[tuple[PartitionField, Type]], format_version: int, content: int = DATA) -> Json:
     """The schema of one manifest's entries.
 
     Args:
         partition: The spec's fields with the types of their values.
         format_version: 2 or 3.
+        content: ``DATA`` or ``DELETES``.
     """
     data_file = [
         _field(134, "content", "int"),
@@ -59,7 +61,12 @@ def manifest_schema(partition: Iterable[tuple[PartitionField, Type]], format_ver
         _optional(140, "sort_order_id", "int"),
     ]
     if format_version >= 3:
-        data_file.append(_optional(142, "first_row_id", "long"))
+        data_file.append(FIRST_ROW_ID)
+    if content == DELETES:
+        data_file.append(_optional(143, "referenced_data_file", "string"))
+        if format_version >= 3:
+            data_file.append(_optional(144, "content_offset", "long"))
+            data_file.append(_optional(145, "content_size_in_bytes", "long"))
     return {
         "type": "record",
         "name": "manifest_entry",
@@ -178,3 +185,7 @@ def _field(id_: int, name: str, type_: str | Mapping[str, Any]) -> Json:
 
 def _optional(id_: int, name: str, type_: str | Mapping[str, Any]) -> Json:
     return {"name": name, "type": ["null", type_], "default": None, "field-id": id_}
+
+
+FIRST_ROW_ID = _optional(142, "first_row_id", "long")
+"""The field of a data file's first row id (version 3); the last of our data manifests."""

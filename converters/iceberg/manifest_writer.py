@@ -1,15 +1,11 @@
-"""Manifests: entries grouped by partition, cut into files, compressed and kept until they may be stored.
+"""Manifests: entries grouped by partition and cut into files.
 
-Nothing reaches the storage from here.  Finished manifests wait in a spool (memory, then a temporary file), so that a
-table whose last file is refused leaves no trace; what is not compressed yet is bounded by the window.
+Finished manifests go to a spool; what is not finished yet is bounded by the window.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from typing import IO, Self, cast
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
@@ -17,15 +13,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.avro.writer import ContainerWriter
-from converters.errors import StorageError
+from converters.avro.writer import record_blocks
 from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING, EntryLayout, Origins, Status, partition_column
 from converters.iceberg.manifest_entries import encode_entries
+from converters.iceberg.manifest_list_reader import DATA
 from converters.iceberg.manifest_schema import manifest_schema
+from converters.iceberg.manifest_spool import ManifestSpool
 from converters.iceberg.metadata import SchemaJson, SpecJson
 from converters.iceberg.partition_order import PartitionRanks, PartitionSummary
+from converters.iceberg.summary import Count
 
-__all__ = ["ManifestWriter", "WrittenManifest"]
+__all__ = ["MANIFEST_BYTES", "ManifestWriter"]
 
 MANIFEST_BYTES = 8 * 2**20
 """Entries to a manifest, in bytes before compression (some twenty thousand files with ten columns)."""
@@ -36,40 +34,9 @@ WINDOW_BYTES = 8 * MANIFEST_BYTES
 _CELLS_PER_SLICE = 50_000
 _MOST_CELLS_PER_SLICE = 500_000
 _ENOUGH_ROWS = 500
-_MEMORY_BYTES = 32 * 2**20
 _STATUSES: tuple[Status, ...] = (ADDED, EXISTING, DELETED)
 
 IntArray = npt.NDArray[np.int64]
-
-
-class WrittenManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished manifest in the spool.
-
-    Attributes:
-        start: Where it starts in the spool.
-        length: Its bytes.
-        spec_id: The partition spec of its entries.
-        files: How many entries, by status.
-        rows: How many rows these have, by status.
-        min_sequence_number: The lowest data sequence number of a live entry.
-        partitions: A summary for each partition field.
-    """
-
-    start: int
-    length: int
-    spec_id: int
-    files: dict[Status, int]
-    rows: dict[Status, int]
-    min_sequence_number: int
-    partitions: tuple[PartitionSummary, ...]
-
-
-class Totals(msgspec.Struct):
-    """Files, rows and bytes of all entries of one status."""
-
-    files: int = 0
-    rows: int = 0
-    size: int = 0
 
 
 class _Chunk(msgspec.Struct, frozen=True):
@@ -101,32 +68,30 @@ class _Window(msgspec.Struct, frozen=True):
 
 
 class ManifestWriter:
-    """Takes a snapshot's entries and makes manifests of them; to be used in a ``with`` statement."""
+    """Takes a snapshot's entries of one kind and makes manifests of them.
+
+    Attributes:
+        totals: What was taken so far, by status.
+    """
 
     def __init__(
-        self,
-        schema: SchemaJson,
-        specs: Mapping[int, SpecJson],
-        snapshot_id: int,
-        sequence_number: int,
+        self, spool: ManifestSpool, schema: SchemaJson, specs: Mapping[int, SpecJson], content: int = DATA
     ) -> None:
         """Write nothing yet.
 
         Args:
+            spool: Where finished manifests go.
             schema: The target's schema; goes into the headers.
             specs: The target's partition specs; likewise.
-            snapshot_id: The snapshot that is being written.
-            sequence_number: Its sequence number.
+            content: ``DATA`` or ``DELETES``.
         """
+        self._spool = spool
         self._schema = schema
         self._specs = specs
-        self._snapshot_id = snapshot_id
-        self._sequence_number = sequence_number
-        self._spool = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115 - closed on exit
+        self._content = content
         self._windows: dict[tuple[int, bool], _Window] = {}
         self._changed: dict[int, list[pa.Table]] = {}
-        self.manifests: list[WrittenManifest] = []
-        self.totals = {status: Totals() for status in _STATUSES}
+        self.totals = {status: Count() for status in _STATUSES}
 
     def add(self, batch: pa.RecordBatch, layout: EntryLayout, status: Status, origins: Origins | None = None) -> None:
         """Take files of one spec and one status; ``origins`` as for ``encode_entries``."""
@@ -148,7 +113,7 @@ class ManifestWriter:
         self._count(batch, DELETED)
 
     def finish(self) -> None:
-        """Write what is still held; afterwards ``manifests`` and ``totals`` are complete."""
+        """Write what is still held."""
         for window in self._windows.values():
             self._flush(window)
         self._windows.clear()
@@ -157,30 +122,15 @@ class ManifestWriter:
         """How many partitions entries were added to or deleted from."""
         return sum(max(1, _distinct(tables).num_rows) for tables in self._changed.values())
 
-    def data(self, manifest: WrittenManifest) -> bytes:
-        """The bytes of a finished manifest."""
-        with _spooling():
-            self._spool.seek(manifest.start)
-            return self._spool.read(manifest.length)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Drop the spool."""
-        self._spool.close()
-
     def _count(self, batch: pa.RecordBatch, status: Status) -> None:
-        total = self.totals[status]
-        total.files += len(batch)
-        total.rows += pc.sum(batch.column("row_count")).as_py() or 0
-        total.size += pc.sum(batch.column("size")).as_py() or 0
+        sizes = batch.column("size" if self._content == DATA else "content_size")
+        self.totals[status].add(len(batch), pc.sum(batch.column("row_count")).as_py() or 0, pc.sum(sizes).as_py() or 0)
 
     def _chunk(self, batch: pa.RecordBatch, layout: EntryLayout, status: Status, origins: Origins | None) -> _Chunk:
-        entries = encode_entries(batch, layout, status, self._snapshot_id, origins)
+        entries = encode_entries(batch, layout, status, self._spool.snapshot_id, origins)
         partition = pa.table({str(member.field.id): partition_column(batch, member) for member in layout.partition})
         sequence = (
-            np.full(len(batch), self._sequence_number, np.int64)
+            np.full(len(batch), self._spool.sequence_number, np.int64)
             if origins is None
             else _integers(origins.sequence_number)
         )
@@ -215,11 +165,6 @@ class ManifestWriter:
             self._changed.setdefault(layout.spec_id, []).append(_distinct(changed))
 
     def _write(self, layout: EntryLayout, parts: list[_Chunk], partitions: tuple[PartitionSummary, ...]) -> None:
-        with _spooling():
-            start = self._spool.seek(0, 2)
-            container = ContainerWriter(self._spool, self._header(layout))
-            for part in parts:
-                container.write(part.entries)
         files: dict[Status, int] = dict.fromkeys(_STATUSES, 0)
         rows: dict[Status, int] = dict.fromkeys(_STATUSES, 0)
         lowest: list[int] = []
@@ -228,21 +173,21 @@ class ManifestWriter:
             rows[part.status] += int(part.rows.sum())
             if part.status != DELETED:
                 lowest.append(int(part.sequence.min()))
-        self.manifests.append(
-            WrittenManifest(
-                start=start,
-                length=container.size,
-                spec_id=layout.spec_id,
-                files=files,
-                rows=rows,
-                min_sequence_number=min(lowest, default=self._sequence_number),
-                partitions=partitions,
-            )
+        self._spool.write(
+            self._header(layout),
+            (block for part in parts for block in record_blocks(part.entries)),
+            spec_id=layout.spec_id,
+            files=(files[ADDED], files[EXISTING], files[DELETED]),
+            rows=(rows[ADDED], rows[EXISTING], rows[DELETED]),
+            min_sequence_number=min(lowest, default=self._spool.sequence_number),
+            partitions=partitions,
+            kind=self._content,
         )
 
     def _header(self, layout: EntryLayout) -> dict[str, str]:
         spec = self._specs[layout.spec_id]
-        schema = manifest_schema([(m.field, m.type) for m in layout.partition], layout.format_version)
+        fields = [(member.field, member.type) for member in layout.partition]
+        schema = manifest_schema(fields, layout.format_version, self._content)
         return {
             "avro.schema": msgspec.json.encode(schema).decode(),
             "schema": msgspec.json.encode(self._schema).decode(),
@@ -250,7 +195,7 @@ class ManifestWriter:
             "partition-spec": msgspec.json.encode(spec.fields).decode(),
             "partition-spec-id": str(spec.spec_id),
             "format-version": str(layout.format_version),
-            "content": "data",
+            "content": "data" if self._content == DATA else "deletes",
         }
 
 
@@ -261,17 +206,6 @@ def _sliced(origins: Origins, start: int, length: int) -> Origins:
         origins.file_sequence_number.slice(start, length),
         origins.first_row_id.slice(start, length),
     )
-
-
-@contextmanager
-def _spooling() -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"Manifests cannot be kept in the temporary directory '{tempfile.gettempdir()}': {error.strerror}.",
-            hint="Make room there, or set TMPDIR to another directory.",
-        ) from error
 
 
 def _rows_per_slice(columns: int) -> int:

@@ -28,16 +28,46 @@ _FIRST_HIDDEN_ID = 2_147_483_000
 """Ids from here are given to no column: the highest are reserved (spec, "Reserved Field IDs")."""
 
 
-def name_mapping_text(schema: Schema, hidden: Sequence[str] = ()) -> str:
+def name_mapping_text(schema: Schema, hidden: Sequence[str] = (), former: str | None = None) -> str:
     """The mapping for data files that have each column under its ``stored_name``.
 
     Args:
         schema: The columns.
         hidden: Names of further top-level columns that data files may have; their ids are no column's.
+        former: The mapping so far, whose other columns stay as long as nothing else has their names: earlier
+            snapshots are read by it as well.
     """
-    mapped = [_mapped(field) for field in schema.fields]
+    mapped = tuple(_mapped(field) for field in schema.fields)
     extra = [MappedField(field_id=id_, names=(name,)) for id_, name in enumerate(hidden, _FIRST_HIDDEN_ID)]
-    return msgspec.json.encode([*mapped, *extra]).decode()
+    if former is not None:
+        mapped = _with_former((*mapped, *extra), parse_name_mapping(former), {node.id for node in schema.nodes})
+    else:
+        mapped = (*mapped, *extra)
+    return msgspec.json.encode(mapped).decode()
+
+
+def _with_former(
+    fields: tuple[MappedField, ...], former: tuple[MappedField, ...], taken: set[int]
+) -> tuple[MappedField, ...]:
+    """Fields of one level, with the former ones of that level."""
+    before = {field.field_id: field for field in former if field.field_id is not None}
+    names = {name for field in fields for name in field.names}
+    merged: list[MappedField] = []
+    for field in fields:
+        known = before.get(field.field_id) if field.field_id is not None else None
+        if known is not None:
+            more = tuple(name for name in known.names if name not in names)
+            names.update(more)
+            members = _with_former(field.fields, known.fields, taken)
+            field = msgspec.structs.replace(field, names=(*field.names, *more), fields=members)  # noqa: PLW2901
+        merged.append(field)
+    for id_, known in before.items():
+        left = tuple(name for name in known.names if name not in names)
+        if id_ in taken or id_ >= _FIRST_HIDDEN_ID or not left:
+            continue
+        names.update(left)
+        merged.append(msgspec.structs.replace(known, names=left, fields=_with_former((), known.fields, taken)))
+    return tuple(merged)
 
 
 def parse_name_mapping(text: str) -> tuple[MappedField, ...]:

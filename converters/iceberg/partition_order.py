@@ -28,7 +28,7 @@ class PartitionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one partition field over all entries of a manifest; bounds as single values in binary."""
 
     contains_null: bool
-    contains_nan: bool
+    contains_nan: bool | None
     lower: bytes | None
     upper: bytes | None
 

@@ -6,48 +6,108 @@ Java's library, and engines that plan by it, expect the totals; XTable reads its
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
-from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING
-from converters.iceberg.manifest_writer import ManifestWriter
+import msgspec
+
 from converters.sync.state import XTABLE_KEY
 
-__all__ = ["snapshot_summary"]
+__all__ = ["Count", "Tally", "snapshot_summary"]
+
+DeleteKind = Literal["dvs", "position-delete-files"]
 
 
-def snapshot_summary(written: ManifestWriter, state: Mapping[str, str]) -> dict[str, str]:
-    """Summarise a snapshot all of whose manifests were just written.
+class Count(msgspec.Struct):
+    """Files, their rows (or positions, of delete files), and their bytes."""
+
+    files: int = 0
+    rows: int = 0
+    size: int = 0
+
+    def add(self, files: int, rows: int, size: int) -> None:
+        """Count some more."""
+        self.files += files
+        self.rows += rows
+        self.size += size
+
+
+class Tally(msgspec.Struct, kw_only=True):
+    """What a snapshot adds and removes.
+
+    Attributes:
+        added: Data files.
+        removed: Data files.
+        added_deletes: Delete files.
+        removed_deletes: Delete files.
+        changed_partitions: How many partitions it touches.
+    """
+
+    added: Count = msgspec.field(default_factory=Count)
+    removed: Count = msgspec.field(default_factory=Count)
+    added_deletes: Count = msgspec.field(default_factory=Count)
+    removed_deletes: Count = msgspec.field(default_factory=Count)
+    changed_partitions: int = 0
+
+    @property
+    def operation(self) -> str:
+        """What Java's library calls such a snapshot (``OverwriteFiles``, ``RowDelta``)."""
+        loses = self.removed.files or self.added_deletes.files
+        wins = self.added.files or self.removed_deletes.files
+        if not loses and not self.removed_deletes.files:
+            return "append"
+        # A removed data file takes its deletes along.
+        if not self.added.files and self.removed_deletes.files <= self.removed.files + self.added_deletes.files:
+            return "delete"
+        return "overwrite" if wins else "delete"
+
+
+_TOTALS = ("total-records", "total-files-size", "total-data-files", "total-delete-files", "total-position-deletes")
+
+
+def snapshot_summary(
+    tally: Tally, state: Mapping[str, str], before: Mapping[str, str] | None, delete_kind: DeleteKind
+) -> dict[str, str]:
+    """Summarise a snapshot.
 
     Args:
-        written: What was written, complete.
+        tally: What it adds and removes.
         state: The sync state as properties.
+        before: The summary of the snapshot that it follows; None where it follows none.
+        delete_kind: What delete files are.
     """
-    added, deleted, existing = (written.totals[status] for status in (ADDED, DELETED, EXISTING))
-    if not deleted.files:
-        operation = "append"
-    elif added.files:
-        operation = "overwrite"
-    else:
-        operation = "delete"
+    added, removed, deletes, undone = tally.added, tally.removed, tally.added_deletes, tally.removed_deletes
     counts = {
         "added-data-files": added.files,
         "added-records": added.rows,
-        "added-files-size": added.size,
-        "deleted-data-files": deleted.files,
-        "deleted-records": deleted.rows,
-        "removed-files-size": deleted.size,
+        "deleted-data-files": removed.files,
+        "deleted-records": removed.rows,
+        "added-delete-files": deletes.files,
+        f"added-{delete_kind}": deletes.files,
+        "added-position-deletes": deletes.rows,
+        "removed-delete-files": undone.files,
+        f"removed-{delete_kind}": undone.files,
+        "removed-position-deletes": undone.rows,
+        "added-files-size": added.size + deletes.size,
+        "removed-files-size": removed.size + undone.size,
     }
+    change = (
+        added.rows - removed.rows,
+        added.size + deletes.size - removed.size - undone.size,
+        added.files - removed.files,
+        deletes.files - undone.files,
+        deletes.rows - undone.rows,
+    )
+    known = dict.fromkeys((*_TOTALS, "total-equality-deletes"), "0") if before is None else before
     totals = {
-        "changed-partition-count": written.changed_partitions(),
-        "total-records": added.rows + existing.rows,
-        "total-files-size": added.size + existing.size,
-        "total-data-files": added.files + existing.files,
-        "total-delete-files": 0,
-        "total-position-deletes": 0,
-        "total-equality-deletes": 0,
+        name: str(int(known[name]) + difference)
+        for name, difference in zip(_TOTALS, change, strict=True)
+        if known.get(name, "").isdecimal()
     }
     return {
-        "operation": operation,
+        "operation": tally.operation,
         XTABLE_KEY: state[XTABLE_KEY],
         **{name: str(count) for name, count in counts.items() if count},
-        **{name: str(total) for name, total in totals.items()},
+        "changed-partition-count": str(tally.changed_partitions),
+        **totals,
+        **({"total-equality-deletes": "0"} if known.get("total-equality-deletes") == "0" else {}),
     }

@@ -15,9 +15,12 @@ from converters.iceberg.carried import check_table
 from converters.iceberg.commit import write_hint
 from converters.iceberg.locate import LoadedTable, load_table
 from converters.iceberg.metadata import TableMetadata
+from converters.iceberg.next_metadata import NextVersion
+from converters.iceberg.publishing import Publisher
 from converters.iceberg.replacement import Replacement
 from converters.iceberg.retention import sweep
 from converters.iceberg.schema import schema_text
+from converters.iceberg.table_plan import TablePlan
 from converters.iceberg.target_properties import changed_since_sync
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot
@@ -112,27 +115,12 @@ class IcebergTarget:
         Raises:
             ForeignTarget: The table belongs to a catalog.
         """
-        loaded: LoadedTable | None = base.handle if base is not None else None
-        if loaded is not None and loaded.version is None:
-            raise ForeignTarget(
-                f"The Iceberg table at '{self._location}' belongs to a catalog: its metadata is named "
-                f"'{loaded.path.rpartition('/')[2]}', and only the catalog may say which one is current.",
-                hint="Convert to another path.",
-            )
-        replacement = Replacement(
-            self._storage,
-            self._location,
-            snapshot,
-            state,
-            loaded,
-            continues=loaded is not None and self._moved(loaded.metadata) is None,
-            format_version=self._format_version,
-            retention_hours=self._options.retention_hours,
-        )
-        commit, following = replacement.run(files)
-        write_hint(self._storage, self._location, int(commit.version.removeprefix("v")))
-        sweep(self._storage, self._location, following)
-        return commit
+        loaded = self._loaded(base)
+        continues = loaded is not None and self._moved(loaded.metadata) is None
+        plan = TablePlan(snapshot.table, loaded.metadata if loaded and continues else None, self._format_version)
+        properties = state.properties()
+        publisher = Publisher(self._storage, self._location, plan, properties, loaded, self._options.retention_hours)
+        return self._committed(*Replacement(self._storage, plan, properties).run(files, publisher))
 
     def advance(self, change: Change, state: SyncState, base: TargetTable) -> Commit:
         """Apply one change; see ``Target.advance``.
@@ -141,6 +129,21 @@ class IcebergTarget:
             FullSyncNeeded: Always, so far.
         """
         raise FullSyncNeeded("changes are not taken one by one yet")
+
+    def _loaded(self, base: TargetTable | None) -> LoadedTable | None:
+        loaded: LoadedTable | None = base.handle if base is not None else None
+        if loaded is not None and loaded.version is None:
+            raise ForeignTarget(
+                f"The Iceberg table at '{self._location}' belongs to a catalog: its metadata is named "
+                f"'{loaded.path.rpartition('/')[2]}', and only the catalog may say which one is current.",
+                hint="Convert to another path.",
+            )
+        return loaded
+
+    def _committed(self, commit: Commit, following: NextVersion) -> Commit:
+        write_hint(self._storage, self._location, int(commit.version.removeprefix("v")))
+        sweep(self._storage, self._location, following)
+        return commit
 
     def _moved(self, metadata: TableMetadata) -> str | None:
         """What to say of a table that was copied here: its metadata is about the files that lie elsewhere."""

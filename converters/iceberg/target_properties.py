@@ -8,8 +8,8 @@ from converters.iceberg.metadata import TableMetadata
 from converters.iceberg.metrics_modes import with_metrics_modes
 from converters.iceberg.name_mapping import NAME_MAPPING_KEY, name_mapping_text
 from converters.iceberg.schema import NARROW_TYPES_KEY, narrow_types_text
+from converters.iceberg.schema_evolution import SchemaPlan
 from converters.iceberg.source_files import hidden_columns
-from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.sync.state import XTABLE_KEY
 
@@ -25,7 +25,7 @@ _NEW_TABLE = {"write.parquet.compression-codec": "zstd"}
 def target_properties(
     base: TableMetadata | None,
     source: Table,
-    schema: Schema,
+    plan: SchemaPlan,
     state: Mapping[str, str],
     *,
     inexact: Iterable[int],
@@ -36,14 +36,16 @@ def target_properties(
     Args:
         base: The version before; None for a new table.
         source: The source table.
-        schema: The target's next schema.
+        plan: The target's next schema.
         state: The sync state as properties.
         inexact: Field ids of columns of which a bound is no value.
         head: The current snapshot (0 for none), schema and spec of the next version.
     """
     properties = dict(base.properties) if base else dict(_NEW_TABLE)
     properties.setdefault(_DELETE_AFTER_COMMIT, "true")
-    properties[NAME_MAPPING_KEY] = name_mapping_text(schema, hidden_columns(source))
+    schema = plan.schema
+    former = None if plan.restarted else properties.get(NAME_MAPPING_KEY)
+    properties[NAME_MAPPING_KEY] = name_mapping_text(schema, hidden_columns(source), former)
     narrow = narrow_types_text(schema)
     if narrow is not None:
         properties[NARROW_TYPES_KEY] = narrow

@@ -29,6 +29,8 @@ from converters.iceberg.entry_layout import (
     PartitionMember,
     Status,
 )
+from converters.iceberg.listed_manifest import ListedManifest
+from converters.iceberg.manifest_spool import ManifestSpool
 from converters.iceberg.manifest_writer import MANIFEST_BYTES, ManifestWriter
 from converters.iceberg.partition import spec_to_json
 from converters.iceberg.schema import schema_text, schema_to_json
@@ -71,13 +73,17 @@ def _decoded(data: bytes) -> tuple[dict[str, str], list[dict[str, Any]]]:
 
 def _written(
     schema: Schema, spec: PartitionSpec, *added: tuple[pa.RecordBatch, EntryLayout, Status, Origins | None]
-) -> tuple[ManifestWriter, list[bytes]]:
-    """Write manifests; the finished writer, and what is in each."""
-    with ManifestWriter(schema_to_json(schema), {spec.spec_id: spec_to_json(spec)}, 4242, 7) as writer:
+) -> tuple[ManifestWriter, list[ListedManifest], list[bytes]]:
+    """Write manifests; the finished writer, how they are listed, and what is in each."""
+    with ManifestSpool(4242, 7) as spool:
+        writer = ManifestWriter(spool, schema_to_json(schema), {spec.spec_id: spec_to_json(spec)})
         for each in added:
             writer.add(*each)
         writer.finish()
-        return writer, [writer.data(manifest) for manifest in writer.manifests]
+        return writer, spool.manifests, [data() for _, data in spool.name("m")]
+
+
+_PLACES = {ADDED: 0, EXISTING: 1, DELETED: 2}
 
 
 @st.composite
@@ -181,20 +187,19 @@ def test_entries_are_what_the_batch_says(
     schema, spec, batch, layout = table
     status = data.draw(st.sampled_from([ADDED, EXISTING, DELETED]))
     origins = None if status == ADDED else _origins(len(batch), data)
-    writer, (data_of,) = _written(schema, spec, (batch, layout, status, origins))
-    (manifest,) = writer.manifests
+    _, (manifest,), (data_of,) = _written(schema, spec, (batch, layout, status, origins))
     metadata, entries = _decoded(data_of)
     assert metadata["schema"] == schema_text(schema_to_json(schema))
     assert metadata["partition-spec-id"] == "3"
     assert metadata["format-version"] == str(layout.format_version)
-    assert manifest.files[status] == len(entries) == len(batch)
-    assert manifest.rows[status] == sum(batch.column("row_count").to_pylist())
+    assert manifest.files[_PLACES[status]] == len(entries) == len(batch)
+    assert manifest.rows[_PLACES[status]] == sum(batch.column("row_count").to_pylist())
     paths = batch.column("path").to_pylist()
     places = [paths.index(entry["data_file"]["file_path"]) for entry in entries]
     assert sorted(places) == list(range(len(batch)))
     for entry, row in zip(entries, places, strict=True):
         _check_entry(entry, batch, layout, row, status, origins)
-    assert [summary.contains_null for summary in manifest.partitions] == [
+    assert [summary.contains_null for summary in manifest.partitions or ()] == [
         batch.column("partition").field(n).null_count > 0 for n in range(len(layout.partition))
     ]
 
@@ -256,7 +261,7 @@ def test_pyiceberg_reads_the_same(
     schema, spec, batch, layout = table
     # pyiceberg 0.12 does not know nanoseconds in partitions.
     assume(all(member.type != PRIMITIVE_KINDS["timestamp_ns"] for member in layout.partition))
-    _, (data,) = _written(schema, spec, (batch, layout, ADDED, None))
+    _, _, (data,) = _written(schema, spec, (batch, layout, ADDED, None))
     path = tmp_path_factory.mktemp("m") / "m.avro"
     path.write_bytes(data)
     listed = ManifestFile.from_args(
@@ -304,19 +309,19 @@ def _numbered(rows: int, partitions: int) -> tuple[Schema, PartitionSpec, pa.Rec
 def test_manifests_are_cut_by_partition() -> None:
     schema, spec, batch, layout = _numbered(60_000, 50)
     parts = ((batch.slice(start, 7000), layout, ADDED, None) for start in range(0, len(batch), 7000))
-    writer, contents = _written(schema, spec, *parts)
+    writer, manifests, contents = _written(schema, spec, *parts)
     assert writer.changed_partitions() == 50
-    assert len(writer.manifests) >= 3
+    assert len(manifests) >= 3
     seen: list[str] = []
     overlaps = 0
     before: int | None = None
-    for manifest, content in zip(writer.manifests, contents, strict=True):
+    for manifest, content in zip(manifests, contents, strict=True):
         _, entries = _decoded(content)
         values = [entry["data_file"]["partition"]["p"] for entry in entries]
-        (summary,) = manifest.partitions
+        (summary,) = manifest.partitions or ()
         assert summary.lower == min(values).to_bytes(8, "little")
         assert summary.upper == max(values).to_bytes(8, "little")
-        assert max(values) - min(values) <= 50 // len(writer.manifests) + 2
+        assert max(values) - min(values) <= 50 // len(manifests) + 2
         overlaps += before is not None and min(values) < before
         before = max(values)
         seen += [entry["data_file"]["file_path"] for entry in entries]
@@ -327,6 +332,6 @@ def test_manifests_are_cut_by_partition() -> None:
 
 def test_no_files_make_no_manifests() -> None:
     schema, spec, batch, layout = _numbered(10, 2)
-    writer, contents = _written(schema, spec, (batch.slice(0, 0), layout, ADDED, None))
+    writer, _, contents = _written(schema, spec, (batch.slice(0, 0), layout, ADDED, None))
     assert contents == []
     assert writer.changed_partitions() == 0
