@@ -4,80 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 import converters
-from tests.conversion.outcomes import PAGE, convert_case, page, pairs
+from tests.conversion.outcomes import PAGE, REFUSED, convert_case, page, pairs
 from tests.corpus import Case, Corpus
-from tests.readers import Format, Reader, assert_same_rows, canonical_rows, digest, read
+from tests.readers import Format, Reader, assert_same_rows, read
 from tests.readers.hudi import HudiError
 
-# What cannot be carried in this release, and the words by which the refusal names it.
-REFUSED: Mapping[Format, Mapping[str, str]] = {
-    "delta": {
-        "hudi/mor_v6": "log files",
-        "hudi/mor_v9": "log files",
-        "hudi/sql_table": "log files",
-        "iceberg/avro_files": "format AVRO",
-        "iceberg/equality_deletes": "equality deletes",
-        "iceberg/evolve": "'full_name'",
-        "iceberg/mor_dv_v3": "deletion vectors",
-        "iceberg/mor_posdel_v2": "position deletes",
-        "iceberg/orc_files": "format ORC",
-        "iceberg/py_types": "'time'",
-        "iceberg/py_uuid": "'uuid'",
-        "iceberg/uuid_fixed_via_java": "'uuid'",
-        "iceberg/v3_defaults": "initial default",
-    },
-    "iceberg": {
-        "delta/dml_dv": "deletion vector",
-        "hudi/mor_v6": "log files",
-        "hudi/mor_v9": "log files",
-        "hudi/nested": "two-level form",
-        "hudi/sql_table": "log files",
-    },
-    "hudi": {
-        "delta/colmap_name": "'sL' is no partition",
-        "delta/colmap_upgrade": "'lY' is no partition",
-        "delta/dml_dv": "deletion vector",
-        "delta/part_binary": "'b' of the type binary",
-        "delta/rs_partitioned": "is no partition",
-        "delta/types_all": "'ntz' has type 'timestamp'",
-        "iceberg/add_files_no_ids": "lies outside",
-        "iceberg/avro_files": "format AVRO",
-        "iceberg/equality_deletes": "equality deletes",
-        "iceberg/evolve": "'full_name'",
-        "iceberg/mor_dv_v3": "deletion vectors",
-        "iceberg/mor_posdel_v2": "position deletes",
-        "iceberg/orc_files": "format ORC",
-        "iceberg/part_binary": "'b' of the type binary",
-        "iceberg/part_null": "'q' of the type int",
-        "iceberg/part_special": "is no partition",
-        "iceberg/py_partitioned": "by day of 'ts'",
-        "iceberg/py_types": "type time",
-        "iceberg/py_uuid": "type uuid",
-        "iceberg/spec_evolution": "by bucket[4] of 's'",
-        "iceberg/tr_day": "by day of 'ts'",
-        "iceberg/tr_hour": "by hour of 'ts'",
-        "iceberg/tr_month": "by month of 'ts'",
-        "iceberg/tr_month_of_date": "by month of 'd'",
-        "iceberg/tr_truncate": "by truncate[4] of 's'",
-        "iceberg/tr_void": "'p=null/id=3' is no partition",
-        "iceberg/tr_year": "by year of 'ts'",
-        "iceberg/types_all": "'ntz' has type 'timestamp'",
-        "iceberg/uuid_fixed_via_java": "type uuid",
-        "iceberg/v3_defaults": "initial default",
-    },
-}
-# What is refused for a while: the stages at which it is, whatever the target.
-REFUSED_AT: Mapping[str, Mapping[int, str]] = {
-    **dict.fromkeys(("hudi/mor_v6", "hudi/mor_v9"), dict.fromkeys((2, 3, 4, 6), "log files")),  # compacted in between
-    "hudi/schema_on_read": {2: "Columns were renamed"},  # until the files were rewritten
-}
 # Who reads what was converted, beside Spark.
 SECOND_READERS: Mapping[Format, tuple[Reader, ...]] = {
     "delta": ("duckdb",),
@@ -94,8 +31,6 @@ INSTEAD: Mapping[tuple[str, Format], tuple[Reader, ...]] = {
     # Hudi 0.15.0 has no integers of 8 and 16 bits.
     ("delta/types_small", "hudi"): ("spark-hudi-1.0.2",),
 }
-# Who reads it after each commit.
-QUICK_READER: Mapping[Format, Reader] = {"delta": "duckdb", "iceberg": "duckdb", "hudi": "spark"}
 # What the older versions of Hudi are asked with filters, too: the types and the layouts.
 FILTERED_BY_ALL = {
     "delta/nested",
@@ -182,77 +117,6 @@ def test_local_timestamps_in_hudi_by_request(name: str, corpus: Corpus, tmp_path
     options = {"hudi.target.local-timestamps": "true"}
     report = converters.convert(str(table), ["hudi"], options=options)
     assert_same_rows("hudi", _place(report.targets[0]), corpus.rows(name), ("spark",))
-
-
-class Kept:
-    """What a conversion wrote into a table, to be put into the table that takes its place."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def put(self, table: Path) -> None:
-        """Write it into the table."""
-        if self._folder.exists():
-            shutil.copytree(self._folder, table, dirs_exist_ok=True)
-
-    def keep(self, table: Path, before: set[str]) -> None:
-        """Take what the table had not before."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        for name in sorted(_files(table) - before):
-            if (table / name).is_file():
-                (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(table / name, self._folder / name)
-
-
-@pytest.mark.parametrize(
-    "case,target",
-    [
-        (case, target)
-        for case, target in PAIRS
-        if case.stages and (case.name in REFUSED_AT or case.name not in REFUSED[target])
-    ],
-    ids=str,
-)
-def test_a_table_is_followed_through_its_commits(case: Case, target: Format, corpus: Corpus, tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "kept")
-    past: list[_Past] = []
-    table = place = tmp_path
-    for stage, contents in enumerate(case.stages, start=1):
-        table = corpus.copy(case, tmp_path, stage)
-        before = _files(table)
-        kept.put(table)
-        report = convert_case(table, case, target)
-        refused = REFUSED_AT.get(case.name, {}).get(stage)
-        assert (report.error is not None) == (refused is not None), f"stage {stage}: {report.error}"
-        if report.error is not None:
-            assert str(refused) in report.error.message
-            kept.keep(table, before)
-            continue
-        place = _place(report)
-        rows = canonical_rows(read(target, place if target == "hudi" else table, QUICK_READER[target]))
-        assert digest(rows) == contents.sha256, f"stage {stage}: {contents.note}"
-        kept.keep(table, before)
-        if target == "hudi":
-            past.append(_Past.of(place, table, contents.sha256))
-    for reader in ("spark", *SECOND_READERS["hudi"]):
-        for then in past:
-            if then.files <= _files(table):  # else the source has deleted some
-                rows = canonical_rows(read("hudi", place, reader, version=then.instant))
-                assert digest(rows) == then.sha256, (reader, then.instant)
-
-
-@dataclass(frozen=True)
-class _Past:
-    """What a Hudi table was: the instant to travel to, the digest of its rows, and the data files that it had."""
-
-    instant: str
-    sha256: str
-    files: set[str]
-
-    @classmethod
-    def of(cls, place: Path, table: Path, sha256: str) -> _Past:
-        instant = max(file.name.split(".")[0] for file in (place / ".hoodie").glob("*commit"))
-        return cls(instant, sha256, {name for name in _files(table) if name.endswith(".parquet")})
 
 
 def test_the_page_of_refusals_is_true(corpus: Corpus, tmp_path: Path) -> None:

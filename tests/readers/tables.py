@@ -84,7 +84,8 @@ def read(
 # Where an Iceberg table's metadata is
 
 
-def _files(location: str, store: ObjectStore | None) -> tuple[pafs.FileSystem, str]:
+def storage_files(location: str, store: ObjectStore | None) -> tuple[pafs.FileSystem, str]:
+    """Return the file system that a location is in, and what it is called there."""
     if store is None:
         return pafs.LocalFileSystem(), location.removeprefix("file://")
     made = pafs.S3FileSystem(
@@ -107,7 +108,7 @@ def metadata_file(location: str | Path, store: ObjectStore | None = None) -> str
     location = str(location).rstrip("/")
     if location.endswith(".json"):
         return location
-    files, folder = _files(location, store)
+    files, folder = storage_files(location, store)
     found = files.get_file_info(pafs.FileSelector(f"{folder}/metadata", allow_not_found=True))
     names = [
         (_metadata_number(file.base_name), file.mtime_ns, file.base_name)
@@ -122,7 +123,7 @@ def metadata_file(location: str | Path, store: ObjectStore | None = None) -> str
 def metadata_of(location: str | Path, store: ObjectStore | None = None) -> dict[str, Any]:
     """Return the newest metadata of an Iceberg table."""
     path = metadata_file(location, store)
-    files, name = _files(path, store)
+    files, name = storage_files(path, store)
     compression = "gzip" if re.search(r"\.gz\.metadata\.json$|\.json\.gz$", path) else None
     with files.open_input_stream(name, compression=compression) as stream:
         return json.loads(stream.read())
