@@ -5,25 +5,24 @@ Delta protocol, "Checkpoints".
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from converters.delta.commit import CommitReader
+from converters.delta.engine import cursor
 from converters.delta.file_actions import file_actions, file_columns
 from converters.delta.log import Checkpoint
 from converters.delta.paths import locations
 from converters.errors import CorruptTable, ObjectNotFound
 from converters.storage.base import Storage
 from converters.storage.location import parent
-
-if TYPE_CHECKING:
-    import duckdb
 
 __all__ = ["CheckpointReader"]
 
@@ -66,9 +65,7 @@ class CheckpointReader:
                 break
         return found
 
-    def adds(
-        self, connection: duckdb.DuckDBPyConnection, *, content: bool, most: int = _MOST_ROWS
-    ) -> Iterator[pa.Table]:
+    def adds(self, *, content: bool, most: int = _MOST_ROWS) -> Iterator[pa.Table]:
         """The live files as of the checkpoint, in batches of the columns of ``file_columns``.
 
         At most ``most`` rows of the checkpoint are read at once.  With ``content`` there may be a column
@@ -77,24 +74,53 @@ class CheckpointReader:
         Raises:
             CorruptTable: A file is missing or unreadable.
         """
+        yield from self._adds_in_json(content=content)
+        for parquet, path in self._parquet_files():
+            with _parquet_errors(path):
+                yield from _adds(parquet, path, content=content, most=most)
+
+    def search(self, chosen: Callable[[pa.Array], pa.Array]) -> Iterator[pa.Table]:
+        """Some of the live files as of the checkpoint, of whose row groups no more is read than has to be.
+
+        Args:
+            chosen: From paths as they are written to whether they are meant.
+
+        Yields:
+            The columns of ``file_columns``.
+
+        Raises:
+            CorruptTable: A file is missing or unreadable.
+        """
         if self._checkpoint.kind == "json":
-            reader = CommitReader(self._storage, self._checkpoint.files)
-            for lines in reader.newest_first():
-                actions = file_actions(connection, lines, content=content)
-                adds = actions.filter(actions["is_add"]).drop_columns(["is_add"])
-                if len(adds):
-                    yield adds
-            found = [each["sidecar"] for each in self._json_actions(("sidecar",))]
-            sidecars = [self._sidecar(each, self.path) for each in found]
+            for adds in self._adds_in_json(content=True):
+                yield adds.filter(chosen(adds["path"]))
+        for parquet, path in self._parquet_files():
+            for group in range(parquet.num_row_groups):
+                with _parquet_errors(path):
+                    yield from _search(parquet, path, group, chosen)
+
+    def _adds_in_json(self, *, content: bool) -> Iterator[pa.Table]:
+        if self._checkpoint.kind != "json":
+            return
+        for lines in CommitReader(self._storage, self._checkpoint.files).newest_first():
+            actions = file_actions(cursor(), lines, content=content)
+            adds = actions.filter(actions["is_add"]).drop_columns(["is_add"])
+            if len(adds):
+                yield adds
+
+    def _parquet_files(self) -> Iterator[tuple[pq.ParquetFile, str]]:
+        """The checkpoint's Parquet files, opened, and their paths: those that hold all actions, then sidecars."""
+        sidecars: list[str] = []
+        if self._checkpoint.kind == "json":
+            sidecars += [self._sidecar(each["sidecar"], self.path) for each in self._json_actions(("sidecar",))]
         else:
-            sidecars = []
             for file in self._checkpoint.files:
                 with self._opened(file.path) as parquet:
-                    yield from _adds(parquet, file.path, content=content, most=most)
+                    yield parquet, file.path
                     sidecars += [self._sidecar(each, file.path) for each in _rows(parquet, "sidecar")]
         for path in sidecars:
             with self._opened(path) as parquet:
-                yield from _adds(parquet, path, content=content, most=most)
+                yield parquet, path
 
     def _json_actions(self, kinds: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         reader = CommitReader(self._storage, self._checkpoint.files)
@@ -185,6 +211,26 @@ def _adds(parquet: pq.ParquetFile, path: str, *, content: bool, most: int) -> It
             found = found.filter(live)
         if len(found):
             yield _add_table(found, path)
+
+
+def _search(
+    parquet: pq.ParquetFile, path: str, group: int, chosen: Callable[[pa.Array], pa.Array]
+) -> Iterator[pa.Table]:
+    if "add" not in parquet.schema_arrow.names:
+        return
+    hits = [
+        np.asarray(pc.fill_null(chosen(pc.struct_field(batch.column("add"), "path")), fill_value=False))
+        for batch in parquet.iter_batches(_MOST_ROWS, row_groups=[group], columns=["add.path"], use_threads=False)
+    ]
+    if not any(each.any() for each in hits):
+        return
+    members = {field.name for field in parquet.schema_arrow.field("add").type}
+    wanted = [each for each in ("path", "size", "deletionVector", "partitionValues", "tags") if each in members]
+    columns = [f"add.{each}" for each in wanted]
+    batches = parquet.iter_batches(_MOST_ROWS, row_groups=[group], columns=columns, use_threads=False)
+    for batch, rows in zip(batches, hits, strict=True):
+        if rows.any():
+            yield _add_table(batch.column("add").filter(pa.array(rows)), path)
 
 
 def _check_empty(without_path: pa.StructArray, path: str) -> None:

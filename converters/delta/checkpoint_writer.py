@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from converters.delta.add_actions import ADD_TYPE, REMOVE_TYPE, Adds
+from converters.delta.add_actions import ADD_TYPE, REMOVE_TYPE
+from converters.delta.state import Protocol, TableState
+from converters.delta.tombstones import Tombstones
+from converters.delta.write_protocol import protocol_json
 from converters.storage.base import Storage
 from converters.storage.location import join
 
@@ -61,9 +66,10 @@ _SCHEMA = pa.schema(
 class CheckpointWriter:
     """Collects a checkpoint in a temporary file; a context manager that deletes the file."""
 
-    def __init__(self, version: int) -> None:
-        """Begin the checkpoint of a version."""
+    def __init__(self, version: int, tombstones: Tombstones | None = None) -> None:
+        """Begin the checkpoint of a version; of the tombstones it takes those that stay."""
         self._version = version
+        self._tombstones = tombstones
         self._file = tempfile.NamedTemporaryFile(prefix="tablecast-", suffix=".parquet")  # noqa: SIM115 - __exit__
         # A spilt string column of its own dictionary would only cost time: paths and statistics do not repeat.
         self._writer = pq.ParquetWriter(self._file.name, _SCHEMA, compression="zstd", use_dictionary=False)
@@ -84,21 +90,39 @@ class CheckpointWriter:
             self._writer.close()
         self._file.close()
 
-    def actions(self, actions: list[dict[str, Any]]) -> None:
-        """Add actions that are not about files, each a mapping from its kind to its content."""
-        self._write(pa.Table.from_pylist(actions, _SCHEMA))
+    def actions(self, protocol: Protocol, metadata: Mapping[str, Any], known: TableState | None) -> None:
+        """Add the actions that are not about files.
 
-    def adds(self, adds: Adds) -> None:
-        """Add live files."""
-        self._adds += len(adds.path)
-        self._pending.append(adds.checkpoint_column())
-        self._pending_rows += len(adds.path)
+        Args:
+            protocol: The table's.
+            metadata: The content of its ``metaData``.
+            known: What has its transactions and domains.
+        """
+        configuration = list((metadata["configuration"] or {}).items())
+        formatted = {"format": {"provider": "parquet", "options": []}, "configuration": configuration}
+        rows: list[dict[str, Any]] = [{"protocol": protocol_json(protocol)}, {"metaData": {**metadata, **formatted}}]
+        if known is not None:
+            rows += [{"txn": msgspec.to_builtins(each)} for each in known.transactions.values()]
+            rows += [{"domainMetadata": msgspec.to_builtins(each)} for each in known.domains.values()]
+        self._write(pa.Table.from_pylist(rows, _SCHEMA))
+
+    def adds(self, adds: pa.StructArray) -> None:
+        """Add live files, as ``ADD_TYPE``."""
+        self._forget(adds)
+        self._adds += len(adds)
+        self._pending.append(adds)
+        self._pending_rows += len(adds)
         if self._pending_rows >= _ROW_GROUP:
             self._flush()
 
     def removes(self, removes: pa.StructArray) -> None:
         """Add files that were removed, as ``REMOVE_TYPE``."""
+        self._forget(removes)
         self._column("remove", removes)
+
+    def _forget(self, files: pa.StructArray) -> None:
+        if self._tombstones is not None:
+            self._tombstones.forget(pc.struct_field(files, "path"), pc.struct_field(files, "deletionVector"))
 
     def commit(self, storage: Storage, log_directory: str) -> None:
         """Put the checkpoint into the log, then tell readers of it.
@@ -107,6 +131,8 @@ class CheckpointWriter:
             StorageError: The storage failed; readers go on without the checkpoint.
         """
         self._flush()
+        if self._tombstones is not None:
+            self._column("remove", self._tombstones.column())
         self._writer.close()
         self._file.seek(0)
         storage.put(join(log_directory, f"{self._version:020d}.checkpoint.parquet"), self._file)

@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.delta.entry_search import ENTRY
+from converters.delta.file_actions import unique_ids
 from converters.delta.partition_values import texts_of
 from converters.errors import UnsupportedTableFeature
 
-__all__ = ["Difference", "Matched"]
+__all__ = ["Difference", "Matched", "vector_tags"]
 
 _Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
@@ -22,11 +24,15 @@ class Matched(msgspec.Struct, frozen=True):
 
     Attributes:
         changed: Which of them have to be written.
-        log_path: How the target's log spells the path of those that it lists; null for the others.
+        replaced: Which of them the target lists with another deletion vector, so that this entry has to go.
+        known: The target's entries, null where it lists none; without their locations.
+        keeps_vector: Which of them have the deletion vector already that their entry says.
     """
 
     changed: pa.Array
-    log_path: pa.Array
+    replaced: pa.Array
+    known: pa.Table
+    keeps_vector: pa.Array
 
 
 class Difference:
@@ -37,7 +43,8 @@ class Difference:
 
         Args:
             paths: The locations of the source's files, batch by batch.
-            live: The target's files, as ``Base.live`` gives them; None where there is no target yet.
+            live: The target's files, as ``ENTRY`` and with ``rows``, their row counts; None where there is no target
+                yet.
             everything: Write all files anew, also those that the target lists as they are.
 
         Raises:
@@ -68,13 +75,21 @@ class Difference:
         """Compare the next batch, in the order of ``paths``; ``partitions.values`` are its texts by column."""
         start = self._position
         self._position += len(batch)
+        vectors = batch.column("deletion_vector")
         if self._matches is None or self._live is None:
-            return Matched(pa.repeat(pa.scalar(value=True), len(batch)), pa.nulls(len(batch), pa.string()))
+            nothing, everything = (pa.repeat(pa.scalar(value), len(batch)) for value in (False, True))
+            none = pa.table([pa.nulls(len(batch), field.type) for field in ENTRY], schema=ENTRY)
+            return Matched(everything, nothing, none, nothing)
         matches = self._matches.slice(start, len(batch)).combine_chunks()
         known = self._live.take(matches)
-        log_path = known["log_path"].combine_chunks()
+        present = known["vector"].combine_chunks()
+        # A vector that we do not remember may be any: it is written anew.
+        remembered = vector_tags(present, vectors)
+        keeps_vector = pc.fill_null(pc.equal(known["vector_tag"].combine_chunks(), remembered), fill_value=False)
+        same_vector = pc.or_(keeps_vector, pc.and_(pc.is_null(present), pc.is_null(vectors)))
+        replaced = pc.and_(pc.is_valid(matches), pc.invert(same_vector))
         if self._everything:
-            return Matched(pa.repeat(pa.scalar(value=True), len(batch)), log_path)
+            return Matched(pa.repeat(pa.scalar(value=True), len(batch)), replaced, known, keeps_vector)
         same = pc.and_(
             pc.equal(known["size"].combine_chunks(), batch.column("size")),
             pc.equal(known["rows"].combine_chunks(), batch.column("row_count")),
@@ -83,7 +98,20 @@ class Difference:
             before = texts_of(known["partition_values"], name)
             both_null = pc.and_(pc.is_null(before), pc.is_null(texts))
             same = pc.and_(same, pc.or_kleene(pc.equal(before, texts), both_null))
-        return Matched(pc.invert(pc.fill_null(same, fill_value=False)), log_path)
+        same = pc.and_(pc.fill_null(same, fill_value=False), same_vector)
+        return Matched(pc.invert(same), replaced, known, keeps_vector)
+
+
+def vector_tags(written: pa.StructArray, vectors: pa.StructArray) -> pa.Array:
+    """What the target remembers of deletion vectors, see ``VECTOR_TAG``; null where one of the two is.
+
+    Args:
+        written: As the target has them, ``VECTOR``.
+        vectors: As the source has them, ``DELETION_VECTOR``.
+    """
+    if vectors.null_count == len(vectors) or written.null_count == len(written):
+        return pa.nulls(len(vectors), pa.string())
+    return pc.binary_join_element_wise(unique_ids(written), pc.struct_field(vectors, "id"), " ")
 
 
 def _refuse_duplicates(paths: pa.ChunkedArray) -> None:

@@ -18,10 +18,13 @@ from converters.errors import CorruptTable
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["VECTOR", "VECTOR_TAG", "file_actions", "file_columns", "first_adds", "vector_ids"]
+__all__ = ["VECTOR", "VECTOR_TAG", "file_actions", "file_columns", "first_adds", "unique_ids", "vector_ids"]
 
 VECTOR_TAG = "TABLECAST_DELETION_VECTOR"
-"""Tag of an ``add`` that a conversion wrote: the source's id of the deletion vector."""
+"""Tag of an ``add`` that a conversion wrote: the unique id of its deletion vector, a space, and the source's id of it.
+
+Other writers keep tags when they delete more rows: the first part tells that they have.
+"""
 
 VECTOR = pa.struct(
     [
@@ -179,6 +182,11 @@ def vector_ids(actions: pa.StructArray) -> pa.Array:
     vector = pc.struct_field(actions, "deletionVector")
     if vector.null_count == len(actions):
         return pa.nulls(len(actions), pa.string())
+    return unique_ids(vector)
+
+
+def unique_ids(vector: pa.StructArray) -> pa.Array:
+    """The unique ids of deletion vectors; null where there is none."""
     kind, place, offset = (pc.struct_field(vector, each) for each in ("storageType", "pathOrInlineDv", "offset"))
     at = pc.binary_join_element_wise("@", offset.cast(pa.string()), "")
     return pc.binary_join_element_wise(kind, place, pc.fill_null(at, ""), "")

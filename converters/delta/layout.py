@@ -16,13 +16,15 @@ from converters.delta.partition_columns import (
     identity_columns,
     identity_sources,
 )
-from converters.delta.schema import write_schema
+from converters.delta.protocol import mapping_mode
+from converters.delta.schema import read_schema, write_schema
+from converters.delta.state import TableState
 from converters.delta.target_schema import adapted, all_fields, illegal_name, stored_as
-from converters.errors import UnsupportedTableFeature
+from converters.errors import FullSyncNeeded, UnsupportedTableFeature
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.model.types import PRIMITIVE_KINDS
-from converters.staging import StagedFiles, stored_columns
+from converters.staging import FileColumns, stored_columns
 from converters.storage.base import Storage
 
 if TYPE_CHECKING:
@@ -46,11 +48,13 @@ class Layout(msgspec.Struct, frozen=True):
         schema: Its columns, generated ones included, with their names inside the files.
         mapped: Whether it uses column mapping (by name).
         partitions: Its partition columns.
+        has_vectors: Whether a file has a deletion vector.
     """
 
     schema: Schema
     mapped: bool
     partitions: tuple[PartitionColumn, ...]
+    has_vectors: bool = False
 
     @property
     def schema_string(self) -> str:
@@ -67,6 +71,8 @@ class Layout(msgspec.Struct, frozen=True):
         """Delta table features that it needs."""
         fields = tuple(all_fields(self.schema.fields))
         found = {"columnMapping"} if self.mapped else set[str]()
+        if self.has_vectors:
+            found.add("deletionVectors")
         if any(field.required for field in fields):
             found.add("invariants")
         if any(node.type == PRIMITIVE_KINDS["timestamp"] for node in self.schema.nodes):
@@ -107,6 +113,7 @@ class LayoutPlan:
         self.notes += partition_notes
         self._unsayable: set[int] = set()
         self._contradicted: set[int] = set()
+        self._has_vectors = False
 
     def look_at(self, batch: pa.RecordBatch) -> None:
         """Take in what one batch of files says.
@@ -121,6 +128,8 @@ class LayoutPlan:
                 "tables have Parquet files only.",
                 hint="Rewrite such files as Parquet.",
             )
+        vectors = batch.column("deletion_vector")
+        self._has_vectors = self._has_vectors or vectors.null_count < len(vectors)
         for each in self._identities:
             if each.column.id in self._unsayable:
                 continue
@@ -133,8 +142,13 @@ class LayoutPlan:
         for each in self._generated:
             each.texts(batch)
 
-    def settle(self, storage: Storage, files: StagedFiles) -> Layout:
+    def settle(self, storage: Storage, batches: Iterable[pa.RecordBatch], present: TableState | None) -> Layout:
         """Decide, now that all files were looked at.
+
+        Args:
+            storage: Where the files are.
+            batches: All files.
+            present: What the target is now: once it maps names, it goes on to.
 
         Raises:
             UnsupportedTableFeature: Delta readers would not find a column in the files, or find another one.
@@ -142,23 +156,80 @@ class LayoutPlan:
         schema = self._schema
         absent: Mapping[int, str] = {}
         if self._must_ask_files():
-            found = stored_columns(
-                self._table.schema,
-                _footers(storage, files.batches()),
-                by_name=self._table.names_are_stable,
-                target="Delta",
-            )
+            found = self._stored_columns(storage, batches, {})
             schema, absent = stored_as(schema, found.names), found.absent
-        mapped = self._is_mapped(schema)
+        mapped = self._is_mapped(schema) or (present is not None and mapping_mode(present) != "none")
         # DuckDB reads null for some partition columns of tables that map names.
         partitions = self._partitions(absent) if not mapped else ()
         self._check_imported(partitions, absent)
+        return self._layout(schema, partitions, mapped=mapped)
+
+    def settle_added(
+        self, storage: Storage, batches: Iterable[pa.RecordBatch], present: TableState, *, same_schema: bool
+    ) -> Layout:
+        """Decide where only the files that are added were looked at; of the others the target tells what was found.
+
+        Args:
+            storage: Where the files are.
+            batches: The files that are added.
+            present: What the target is now.
+            same_schema: Whether it was written for the very same schema, field ids included.
+
+        Raises:
+            FullSyncNeeded: What was decided for the files that the target lists may no longer hold.
+            UnsupportedTableFeature: Delta readers would not find a column in the added files, or find another one.
+        """
+        schema = self._schema
+        absent: Mapping[int, str] = {}
+        mode = mapping_mode(present)
+        if self._must_ask_files() or mode != "none":
+            if not same_schema:
+                raise FullSyncNeeded("the schema has changed, and all data files must be asked how they hold it")
+            known = self._names_known(present, mode)
+            found = self._stored_columns(storage, batches, known)
+            schema, absent = stored_as(schema, found.names), found.absent
+        mapped = self._is_mapped(schema)
+        used = set(present.metadata.partition_columns)
+        identities = tuple(each for each in self._identities if each.column.name in used)
+        if any(each.column.id in self._left_out(absent) for each in identities):
+            raise FullSyncNeeded("the partitions of an added file cannot be those of the Delta table")
+        partitions = (*identities, *self._generated) if not mapped else ()
+        if mapped != (mode != "none") or [each.column.name for each in partitions] != list(
+            present.metadata.partition_columns
+        ):
+            raise FullSyncNeeded("the partitioning or the mapping of columns has changed")
+        self._check_imported(partitions, absent)
+        return self._layout(schema, partitions, mapped=mapped)
+
+    def _layout(self, schema: Schema, partitions: tuple[PartitionColumn, ...], *, mapped: bool) -> Layout:
         made = tuple(each.column for each in partitions if each.column.generation_sql is not None)
-        return Layout(msgspec.structs.replace(schema, fields=(*schema.fields, *made)), mapped, partitions)
+        whole = msgspec.structs.replace(schema, fields=(*schema.fields, *made))
+        return Layout(whole, mapped, partitions, self._has_vectors)
+
+    def _stored_columns(
+        self, storage: Storage, batches: Iterable[pa.RecordBatch], known: Mapping[int, str]
+    ) -> FileColumns:
+        return stored_columns(
+            self._table.schema,
+            _footers(storage, batches),
+            by_name=self._table.names_are_stable,
+            target="Delta",
+            known=known,
+        )
+
+    def _names_known(self, present: TableState, mode: str) -> Mapping[int, str]:
+        """The names that columns have inside the files that the target lists."""
+        if mode == "none":
+            return {field.id: field.name for field in all_fields(self._schema.fields)}
+        before = read_schema(present.metadata.schema_string, mode)
+        return {field.id: field.stored_name for field in all_fields(before.fields)}
+
+    def _left_out(self, absent: Mapping[int, str]) -> set[int]:
+        """Columns that files carry, and that some reader would get wrong as partition columns."""
+        return self._unsayable | (self._contradicted - absent.keys())
 
     def _partitions(self, absent: Mapping[int, str]) -> tuple[PartitionColumn, ...]:
-        """The partition columns, without those that files carry and that some reader would get wrong."""
-        left_out = self._unsayable | (self._contradicted - absent.keys())
+        left_out = self._left_out(absent)
         return (*(each for each in self._identities if each.column.id not in left_out), *self._generated)
 
     def _is_mapped(self, schema: Schema) -> bool:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from converters.delta.checkpoint import CheckpointReader
 from converters.delta.commit import CommitReader
-from converters.delta.engine import cursor
+from converters.delta.entry_search import search
 from converters.delta.file_actions import first_adds
 from converters.delta.log import Listing, Segment, find_segment, list_log
 from converters.delta.paths import locations
@@ -116,7 +116,7 @@ class LogReader:
         """
         found = first_adds(next(self._commits.newest_first(), None))
         if self._checkpoint is not None:
-            adds = next(self._checkpoint.adds(cursor(), content=False, most=_SAMPLED_ROWS), None)
+            adds = next(self._checkpoint.adds(content=False, most=_SAMPLED_ROWS), None)
             found += [] if adds is None else [(adds["path"][0].as_py(), adds["size"][0].as_py())]
         paths = locations(pa.array([path for path, _ in found], pa.string()), self.location)
         return [(path, size) for path, (_, size) in zip(paths.to_pylist(), found, strict=True)]
@@ -124,6 +124,10 @@ class LogReader:
     def files(self, *, content: bool = True) -> Iterator[pa.Table]:
         """Stream the live files; see ``live_files``."""
         return live_files(self._commits, self._checkpoint, self.location, content=content)
+
+    def search(self, wanted: pa.Array) -> pa.Table:
+        """The live files at some canonical locations; see ``entry_search.search``."""
+        return search(self._commits, self._checkpoint, self.location, wanted)
 
     def paths(self) -> Iterator[pa.Array]:
         """Stream only the canonical locations of the live files.

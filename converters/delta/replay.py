@@ -55,7 +55,7 @@ def live_files(
         if len(live):
             yield live.drop_columns(["is_add", "key"])
     if checkpoint is not None:
-        for adds in checkpoint.adds(connection, content=content):
+        for adds in checkpoint.adds(content=content):
             live = seen.without(_keyed(adds, location))
             if len(live):
                 yield live.drop_columns(["key"])

@@ -19,7 +19,7 @@ from converters.model.data_file import stat
 from converters.model.schema import Schema
 from converters.model.types import DecimalType, Field, PrimitiveType, StructType, Type, is_nested
 
-__all__ = ["Statistics", "joined"]
+__all__ = ["Part", "Statistics", "joined"]
 
 MOST_CODE_POINTS = 32
 """Longest string bound that is written; Delta's own writers cut there too."""
@@ -69,6 +69,7 @@ class Statistics:
                 ("minValues", _members(batch, columns, "lower")),
                 ("maxValues", _members(batch, columns, "upper")),
                 ("nullCount", _members(batch, columns, "null_count")),
+                *_tight_bounds(batch),
             ]
         )
 
@@ -166,6 +167,14 @@ def _constant(counts: pa.Array) -> Part:
     return counts.cast(pa.string())
 
 
+def _tight_bounds(batch: pa.RecordBatch) -> list[tuple[str, _Value]]:
+    """Where rows are deleted, bounds and counts are of all rows in the file, and said to be so."""
+    vectors = batch.column("deletion_vector")
+    if vectors.null_count == len(vectors):
+        return []
+    return [("tightBounds", _Value(pc.if_else(pc.is_valid(vectors), "false", pa.scalar(None, pa.string()))))]
+
+
 def _members(batch: pa.RecordBatch, columns: Sequence[Field], kind: str) -> _Object:
     """The columns of one level for which at least one file has this statistic."""
     found: list[tuple[str, _Value | _Object]] = []
@@ -202,7 +211,8 @@ def _null_counts(batch: pa.RecordBatch, column: Field, counts: pa.Array) -> pa.A
     """
     if not (isinstance(column.type, PrimitiveType) and column.type.kind in _ANSWERED_FROM_STATS):
         return counts
-    exact = stat(batch, column.id, "exact")
+    # What is deleted may have been the least or the greatest value.
+    exact = pc.and_(stat(batch, column.id, "exact"), pc.is_null(batch.column("deletion_vector")))
     if not exact.null_count and pc.all(exact).as_py():
         return counts
     bounded = pc.and_(*(pc.is_valid(stat(batch, column.id, name)) for name in ("lower", "upper")))

@@ -24,8 +24,6 @@ from converters.sync.state import SOURCE_KEY, XTABLE_KEY, SyncState
 __all__ = ["TableActions"]
 
 _OWN_KEYS = (XTABLE_KEY, SOURCE_KEY, *MAPPING_KEYS)
-_INTERVAL_KEY = "delta.checkpointInterval"
-_USUAL_INTERVAL = 10
 
 
 class TableActions:
@@ -34,6 +32,7 @@ class TableActions:
     def __init__(self, snapshot: Snapshot, layout: Layout, state: SyncState, base: Base | None) -> None:
         """Decide; nothing is read but the base's newest ``commitInfo``, where commits have to be in order of time."""
         self.now = time.time_ns() // 1_000_000
+        self.transaction = str(uuid.uuid4())
         self._snapshot = snapshot
         self._state = state.properties()
         self._base = base
@@ -45,12 +44,6 @@ class TableActions:
     def version(self) -> int:
         """The version that the commit makes."""
         return 0 if self._base is None else self._base.version + 1
-
-    @property
-    def checkpoint_interval(self) -> int:
-        """After how many versions a checkpoint is due."""
-        text = self.metadata["configuration"].get(_INTERVAL_KEY, "")
-        return max(1, int(text)) if text.isdecimal() else _USUAL_INTERVAL
 
     @property
     def allows_checkpoint(self) -> bool:
@@ -66,20 +59,6 @@ class TableActions:
             actions.append({"metaData": self.metadata})
         return b"".join(msgspec.json.encode(each) + b"\n" for each in actions)
 
-    def checkpoint_rows(self) -> list[dict[str, Any]]:
-        """The small actions of a checkpoint, those of the base included."""
-        metadata = self.metadata | {"configuration": list(self.metadata["configuration"].items())}
-        metadata["format"] = {"provider": "parquet", "options": []}
-        rows: list[dict[str, Any]] = [{"protocol": protocol_json(self.protocol)}, {"metaData": metadata}]
-        if self._base is not None:
-            known = self._base.small_actions()
-            rows += [
-                {"txn": {"appId": each.app_id, "version": each.version, "lastUpdated": each.last_updated}}
-                for each in known.transactions.values()
-            ]
-            rows += [{"domainMetadata": msgspec.to_builtins(each)} for each in known.domains.values()]
-        return rows
-
     def _commit_info(self, files_added: int, files_removed: int) -> dict[str, Any]:
         info: dict[str, Any] = {}
         if self._needs_own_time():
@@ -94,7 +73,7 @@ class TableActions:
             "operationMetrics": {"numAddedFiles": str(files_added), "numRemovedFiles": str(files_removed)},
             "tags": {XTABLE_KEY: self._state[XTABLE_KEY]},
             "engineInfo": f"Tablecast/{_own_version()}",
-            "txnId": str(uuid.uuid4()),
+            "txnId": self.transaction,
         }
         if self._base is not None:
             info["readVersion"] = self._base.version

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 import msgspec
 import pyarrow as pa
 
+from converters.delta.advancement import Advancement
 from converters.delta.layout import LayoutPlan
 from converters.delta.replacement import Replacement
 from converters.delta.target_base import Base, read_base
-from converters.errors import FullSyncNeeded
 from converters.formats import Commit, TargetTable
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot
@@ -107,9 +107,12 @@ class DeltaTarget:
         """Apply one change; see ``Target.advance``.
 
         Raises:
-            FullSyncNeeded: Always, so far.
+            FullSyncNeeded: All files have to be compared; nothing was written.
+            UnsupportedTableFeature: The change cannot be carried; nothing was written.
+            CommitConflict: Somebody committed after ``base`` was read; nothing of ours is visible.
         """
-        raise FullSyncNeeded("changes are not taken one by one yet")
+        step = Advancement(self._storage, self._location, change, state, base.handle)
+        return step.run(self._plan(change.snapshot))
 
     def _plan(self, snapshot: Snapshot) -> LayoutPlan:
         return LayoutPlan(

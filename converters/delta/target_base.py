@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.delta.entry_search import ENTRY, as_entries
 from converters.delta.log import CommitFile, Segment
 from converters.delta.reader import LogReader
 from converters.delta.state import TableState
-from converters.errors import CorruptTable, UnsupportedTableFeature
+from converters.errors import CorruptTable
 from converters.storage.base import Storage
 from converters.sync.state import XTABLE_KEY
 
@@ -47,33 +50,26 @@ class Base:
         """Its state with all transactions and domains, for which the whole log must be searched."""
         return self._log.state(everything=True)
 
+    def files(self) -> Iterator[pa.Table]:
+        """Stream all that the log says of its files; see ``LogReader.files``."""
+        return self._log.files()
+
     def live(self) -> pa.Table:
-        """Its files: ``path`` (canonical), ``log_path`` (as written), ``size``, ``rows``, ``partitions.values``.
+        """Its files, as ``ENTRY`` and with ``rows``: the row counts in the statistics, null where there are none.
 
         Raises:
-            UnsupportedTableFeature: A file has a deletion vector.
+            CorruptTable: A part of the log is missing or not understood.
         """
-        found: list[pa.Table] = []
-        for files in self._log.files():
-            if files["deletion_vector"].null_count < len(files):
-                raise UnsupportedTableFeature(
-                    f"The Delta table at '{self._log.location}' has deletion vectors, and cannot be replaced.",
-                    hint="Convert to another path.",
-                )
-            found.append(
-                pa.table(
-                    {
-                        "path": files["path"],
-                        "log_path": files["log_path"],
-                        "size": files["size"],
-                        "rows": _row_counts(files),
-                        "partition_values": files["partition_values"].cast(pa.map_(pa.string(), pa.string()))
-                        if "partition_values" in files.column_names
-                        else pa.nulls(len(files), pa.map_(pa.string(), pa.string())),
-                    }
-                )
-            )
+        found = [as_entries(files).append_column("rows", _row_counts(files)) for files in self._log.files()]
         return pa.concat_tables(found) if found else _NO_FILES
+
+    def search(self, locations: pa.Array) -> pa.Table:
+        """Those of its files that are at some canonical locations, as ``ENTRY``; the others are not read.
+
+        Raises:
+            CorruptTable: A part of the log is missing or not understood.
+        """
+        return self._log.search(locations)
 
     def last_commit_time(self) -> int | None:
         """The newest commit's in-commit timestamp, if it has one."""
@@ -133,15 +129,7 @@ class Base:
         return any(not _CHANGES.isdisjoint(_decoded(line, path)) for line in lines if line.strip())
 
 
-_NO_FILES = pa.table(
-    {
-        "path": pa.array([], pa.string()),
-        "log_path": pa.array([], pa.string()),
-        "size": pa.array([], pa.int64()),
-        "rows": pa.array([], pa.int64()),
-        "partition_values": pa.array([], pa.map_(pa.string(), pa.string())),
-    }
-)
+_NO_FILES = pa.schema([*ENTRY, pa.field("rows", pa.int64())]).empty_table()
 
 
 def read_base(storage: Storage, location: str) -> Base | None:

@@ -28,14 +28,13 @@ _LEGACY = {
 }
 """Features that older protocols imply: the reader and writer version that do."""
 
-_FOR_READERS = {"columnMapping", "timestampNtz"}
+_FOR_READERS = {"columnMapping", "deletionVectors", "timestampNtz"}
 """Features, of those that we write, that readers must know as well."""
 
 _KNOWN_TO_WRITER = {
     *_LEGACY,
     *_FOR_READERS,
     "allowColumnDefaults",
-    "deletionVectors",  # files that have one are not ours to touch
     "domainMetadata",
     "inCommitTimestamp",
     "v2Checkpoint",  # we leave checkpoints of such a table to others

@@ -53,6 +53,7 @@ def stored_columns(
     by_name: bool,
     target: str,
     widens: Callable[[Type], bool] | None = None,
+    known: Mapping[int, str] | None = None,
 ) -> FileColumns:
     """Find a table's columns in its files.
 
@@ -63,12 +64,14 @@ def stored_columns(
         target: The format whose readers are meant, for messages: ``Delta``.
         widens: Whether those readers read a column of this type from files that hold it in a narrower one; None if they
             read none.
+        known: Names that columns have in files that were asked before, by field id.
 
     Raises:
         UnsupportedTableFeature: Files hold a column under several names, or one column's name holds another column,
             or a column is stored in a narrower type than it has now, or a default stands for it.
     """
     census = _Census(by_name=by_name, target=target, widens=widens)
+    census.names.update(known or {})
     seen: set[tuple[tuple[Path, Column], ...]] = set()
     for path, footer in footers:
         key = tuple(footer.columns.items())

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from converters.delta import replacement
+from converters.delta import checkpoint_schedule
 from converters.delta.schema import write_schema
 from converters.errors import CommitConflict, StorageError, UnsupportedTableFeature
 from converters.model import Field, Schema
@@ -176,7 +176,7 @@ def test_a_lost_race_changes_nothing(made: Made) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_crash_leaves_the_old_table_or_the_new(made: Made, when: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replacement, "_MANY_FILES", 1)  # so that a checkpoint is written too
+    monkeypatch.setattr(checkpoint_schedule, "_MANY_FILES", 1)  # so that a checkpoint is written too
     made.sync()
     old = _delta_rows(made)
     made.write("p=c/4.parquet", _rows(7, p="c"), p="c")
@@ -305,7 +305,7 @@ def test_checkpoints(made: Made) -> None:
 
 
 def test_a_large_commit_gets_a_checkpoint_at_once(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replacement, "_MANY_FILES", 1)
+    monkeypatch.setattr(checkpoint_schedule, "_MANY_FILES", 1)
     made.sync()
     log = made.directory / "_delta_log"
     assert (log / f"{0:020d}.checkpoint.parquet").exists()
@@ -375,14 +375,19 @@ def test_targets_that_ask_too_much_of_a_writer(
     assert len(_log(made)) == before
 
 
-def test_a_target_with_deletion_vectors_is_left_alone(made: Made) -> None:
+def test_a_deletion_vector_that_somebody_else_wrote_is_taken_off(made: Made) -> None:
     made.sync()
     features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
     vector = {"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "sizeInBytes": 34, "cardinality": 1}
-    add = _actions(made)["add"][0] | {"deletionVector": vector | {"offset": 1}}
-    _append(made, {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7} | features}, {"add": add})
-    with pytest.raises(UnsupportedTableFeature, match="deletion vectors"):
-        made.sync()
+    add = _actions(made)["add"][0]
+    protocol = {"minReaderVersion": 3, "minWriterVersion": 7} | features
+    _append(made, {"protocol": protocol}, {"remove": add}, {"add": add | {"deletionVector": vector | {"offset": 1}}})
+    commit = made.sync()
+    assert (commit.files_added, commit.files_removed) == (0, 0)
+    found = _actions(made)
+    assert [each["deletionVector"] for each in found["remove"]] == [vector | {"offset": 1}]
+    assert ["deletionVector" in each for each in found["add"]] == [False]
+    assert _delta_rows(made) == canonical_rows(made.rows)
 
 
 def test_a_file_listed_twice_is_refused(made: Made) -> None:

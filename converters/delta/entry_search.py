@@ -1,0 +1,172 @@
+"""Finding what a table's log says of some of its files, without reading the entries of all.
+
+Delta protocol, "Action Reconciliation".  A file is meant by its location: its log may spell the path as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from converters.delta.checkpoint import CheckpointReader
+from converters.delta.commit import CommitReader, Lines
+from converters.delta.file_actions import VECTOR, VECTOR_TAG
+from converters.delta.paths import locations
+from converters.errors import CorruptTable
+
+__all__ = ["ENTRY", "as_entries", "search", "unique_id"]
+
+_TEXTS = pa.map_(pa.string(), pa.string())
+ENTRY = pa.schema(
+    [
+        pa.field("path", pa.string()),
+        pa.field("log_path", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("partition_values", _TEXTS),
+        pa.field("vector", VECTOR),
+        pa.field("vector_tag", pa.string()),
+    ]
+)
+"""A live file as a table's log has it: ``path`` is its location, ``log_path`` its path as written; see ``VECTOR_TAG``.
+"""
+
+_USUAL = r'^\{"(?:add|remove)":\{"path":"(?P<path>[^"\\]+)"'
+"""How a line about a file begins, as all known writers have it."""
+
+
+class _File(msgspec.Struct, rename="camel"):
+    path: str
+    size: int | None = None
+    partition_values: Mapping[str, str | None] | None = None
+    deletion_vector: Mapping[str, Any] | None = None
+    tags: Mapping[str, Any] | None = None
+
+
+class _Line(msgspec.Struct):
+    add: _File | None = None
+    remove: _File | None = None
+
+
+_decoder = msgspec.json.Decoder(_Line)
+_Key = tuple[str, str]
+
+
+def search(
+    commits: CommitReader, checkpoint: CheckpointReader | None, table_location: str, wanted: pa.Array
+) -> pa.Table:
+    """The live files at some locations, as ``ENTRY``; those that are not live are left out.
+
+    Args:
+        commits: The segment's commits.
+        checkpoint: The segment's checkpoint, if it has one.
+        table_location: The table's.
+        wanted: Canonical locations.
+
+    Raises:
+        CorruptTable: A part of the log is missing or not understood.
+    """
+    live: dict[str, _File] = {}
+    decided: set[_Key] = set()
+    for lines in commits.newest_first():
+        for location, is_add, file in _actions(lines, table_location, wanted):
+            key = (location, unique_id(file.deletion_vector))
+            if key not in decided and is_add:
+                live[location] = file
+            decided.add(key)
+    found = [_table(live)]
+    missing = wanted.filter(pc.invert(pc.is_in(wanted, value_set=pa.array(list(live), pa.string()))))
+    if checkpoint is not None and len(missing):
+        found += _older(checkpoint, table_location, missing, decided)
+    return pa.concat_tables(found).combine_chunks()
+
+
+def _actions(lines: Lines, table_location: str, wanted: pa.Array) -> Iterator[tuple[str, bool, _File]]:
+    """The actions about wanted files, newest first: the location, whether it is an ``add``, and the action."""
+    starts = lines.starts()
+    buffers = [None, pa.py_buffer(starts), pa.py_buffer(lines.data)]
+    text = pa.Array.from_buffers(pa.large_binary(), len(starts) - 1, buffers)
+    try:
+        path = pc.struct_field(pc.extract_regex(text, _USUAL), "path").cast(pa.string())
+    except pa.ArrowInvalid as error:
+        paths = ", ".join(path for _, path in lines.origins[:3])
+        raise CorruptTable("A commit is not understood: it is not UTF-8.", hint=f"One of: {paths}") from error
+    usual = np.asarray(path.is_valid())
+    hits = np.zeros(len(path), dtype=np.bool_)
+    hits[usual] = np.asarray(pc.is_in(locations(path.drop_null(), table_location), value_set=wanted))
+    for row in np.flatnonzero(hits | ~usual)[::-1].tolist():
+        line = lines.data[starts[row] : starts[row + 1]]
+        if not hits[row] and b'"add"' not in line and b'"remove"' not in line:
+            continue
+        try:
+            action = _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            msg = f"'{lines.path_of(int(starts[row]))}' has an action that is not understood: {error}."
+            raise CorruptTable(msg) from error
+        file = action.add or action.remove
+        if file is None:
+            continue
+        location = locations(pa.array([file.path]), table_location)
+        if hits[row] or pc.is_in(location, value_set=wanted)[0].as_py():
+            yield location[0].as_py(), action.add is not None, file
+
+
+def _older(
+    checkpoint: CheckpointReader, table_location: str, wanted: pa.Array, decided: set[_Key]
+) -> Iterator[pa.Table]:
+    """What the checkpoint lists of the wanted files and no later commit has decided."""
+
+    def chosen(paths: pa.Array) -> pa.Array:
+        return pc.is_in(locations(paths, table_location), value_set=wanted)
+
+    for files in checkpoint.search(chosen):
+        found = as_entries(files.append_column("log_path", files["path"]), table_location)
+        if decided:
+            ids = pc.fill_null(files["deletion_vector"], "").to_pylist()
+            keys = zip(found["path"].to_pylist(), ids, strict=True)
+            found = found.filter(pa.array([key not in decided for key in keys], pa.bool_()))
+        yield found
+
+
+def as_entries(files: pa.Table, table_location: str | None = None) -> pa.Table:
+    """``ENTRY`` from the columns of ``file_columns`` and ``log_path``.
+
+    Args:
+        files: The files.
+        table_location: The table's, where ``path`` is not a location yet.
+    """
+    columns = {name: files[name] for name in ENTRY.names if name in files.column_names}
+    if table_location is not None:
+        columns["path"] = locations(files["path"], table_location)
+    columns.setdefault("partition_values", pa.nulls(len(files), _TEXTS))
+    return pa.table({field.name: columns[field.name] for field in ENTRY}).cast(ENTRY)
+
+
+def _table(live: Mapping[str, _File]) -> pa.Table:
+    files = list(live.values())
+    values = [None if each.partition_values is None else list(each.partition_values.items()) for each in files]
+    tags = [(each.tags or {}).get(VECTOR_TAG) for each in files]
+    columns = [
+        pa.array(list(live), pa.string()),
+        pa.array([each.path for each in files], pa.string()),
+        pa.array([each.size for each in files], pa.int64()),
+        pa.array(values, _TEXTS),
+        pa.array([each.deletion_vector for each in files], VECTOR),
+        pa.array([tag if isinstance(tag, str) else None for tag in tags], pa.string()),
+    ]
+    return pa.table(columns, schema=ENTRY)
+
+
+def unique_id(vector: Mapping[str, Any] | None) -> str:
+    """The unique id of a deletion vector; empty where there is none.
+
+    Delta protocol, "Deletion Vector Descriptor Schema", "Derived Fields".
+    """
+    if vector is None:
+        return ""
+    offset = vector.get("offset")
+    return f"{vector.get('storageType')}{vector.get('pathOrInlineDv')}" + ("" if offset is None else f"@{offset}")
