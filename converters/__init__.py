@@ -13,6 +13,7 @@ from converters.storage import ObjectStorage, Roots, Storage
 from converters.sync.convert import convert
 from converters.sync.inspect import TableDescription, inspect
 from converters.sync.report import ConversionReport, Progress, SourceSummary, TargetError, TargetReport
+from converters.verification import TargetVerification, VerifyReport, verify
 
 __all__ = [
     "ConversionReport",
@@ -26,8 +27,11 @@ __all__ = [
     "TablecastError",
     "TargetError",
     "TargetReport",
+    "TargetVerification",
+    "VerifyReport",
     "convert",
     "errors",
     "formats",
     "inspect",
+    "verify",
 ]
