@@ -18,6 +18,7 @@ from converters.storage.base import METADATA_LIMIT, ObjectMeta, Storage
 __all__ = ["CommitReader", "Lines", "lines_with"]
 
 _PIECE = 16 * 2**20
+_HEAD = 2**20
 _KEPT = 64 * 2**20
 _READERS = 16
 
@@ -66,17 +67,26 @@ class Lines(msgspec.Struct, frozen=True):
 
 
 class CommitReader:
-    """Reads the commits of one segment; small ones are kept, because they are asked for twice."""
+    """Reads some commits; small ones are kept, because they are asked for more than once."""
 
     def __init__(self, storage: Storage, files: Sequence[ObjectMeta]) -> None:
         """Take the files in ascending order of their versions; nothing is read yet."""
         self._storage = storage
         self._files = files
-        self._kept: dict[str, bytes] = {}
-        self._room = _KEPT
+        self._kept = _Kept()
 
-    def newest_first(self) -> Iterator[Lines]:
+    def of(self, files: Sequence[ObjectMeta]) -> CommitReader:
+        """A reader of other commits of the same log, which shares what is kept."""
+        other = CommitReader(self._storage, files)
+        other._kept = self._kept
+        return other
+
+    def newest_first(self, *, heads: bool = False) -> Iterator[Lines]:
         """All lines in pieces, newest piece first; within a piece the newest line is the last.
+
+        Args:
+            heads: Give the beginning of each large file before its pieces, the last of which has it again: writers put
+                there what is not about files.
 
         Raises:
             CorruptTable: A commit disappeared.
@@ -89,6 +99,8 @@ class CommitReader:
                 yield self._together(group)
                 group, size = [], 0
             if file.size > _PIECE:
+                if heads:
+                    yield _head(self._storage, file)
                 yield from _backwards(self._storage, file)
             else:
                 group.append(file)
@@ -109,13 +121,12 @@ class CommitReader:
         return Lines(b"".join(pieces), tuple(origins))
 
     def _read(self, files: list[ObjectMeta]) -> list[bytes]:
-        missing = [file for file in files if file.path not in self._kept]
+        kept = self._kept.by_path
+        missing = [file for file in files if file.path not in kept]
         found = dict(zip((file.path for file in missing), self._fetch(missing), strict=True))
         for path, data in found.items():
-            if len(data) <= self._room:
-                self._kept[path] = data
-                self._room -= len(data)
-        return [found[file.path] if file.path in found else self._kept[file.path] for file in files]
+            self._kept.keep(path, data)
+        return [found[file.path] if file.path in found else kept[file.path] for file in files]
 
     def _fetch(self, files: list[ObjectMeta]) -> list[bytes]:
         few = len(files) <= 2 or all(file.path.startswith("file:") for file in files[:1])
@@ -125,12 +136,42 @@ class CommitReader:
             return list(pool.map(lambda file: _get(self._storage, file), files))
 
 
+class _Kept:
+    """Commits that were read, as long as there is room."""
+
+    def __init__(self) -> None:
+        self.by_path: dict[str, bytes] = {}
+        self._room = _KEPT
+
+    def keep(self, path: str, data: bytes) -> None:
+        if len(data) <= self._room:
+            self.by_path[path] = data
+            self._room -= len(data)
+
+
+def _head(storage: Storage, file: ObjectMeta) -> Lines:
+    """The first lines of a large file."""
+    data = _range(storage, file, 0, _HEAD)
+    return Lines(data[: data.rfind(b"\n") + 1], ((0, file.path),))
+
+
+def _range(storage: Storage, file: ObjectMeta, start: int, length: int) -> bytes:
+    try:
+        return storage.get_range(file.path, start, length)
+    except ObjectNotFound as error:
+        raise _disappeared(file) from error
+
+
+def _disappeared(file: ObjectMeta) -> CorruptTable:
+    msg = f"The commit '{file.path}' disappeared while the log was read."
+    return CorruptTable(msg, hint="Is the log being cleaned up? Try again.")
+
+
 def _get(storage: Storage, file: ObjectMeta) -> bytes:
     try:
         return storage.get(file.path)
     except ObjectNotFound as error:
-        msg = f"The commit '{file.path}' disappeared while the log was read."
-        raise CorruptTable(msg, hint="Is the log being cleaned up? Try again.") from error
+        raise _disappeared(file) from error
 
 
 def _backwards(storage: Storage, file: ObjectMeta) -> Iterator[Lines]:
@@ -138,11 +179,7 @@ def _backwards(storage: Storage, file: ObjectMeta) -> Iterator[Lines]:
     end, carried, size = file.size, b"", _PIECE
     while end > 0:
         start = max(0, end - size)
-        try:
-            data = storage.get_range(file.path, start, end - start) + carried
-        except ObjectNotFound as error:
-            msg = f"The commit '{file.path}' disappeared while the log was read."
-            raise CorruptTable(msg, hint="Is the log being cleaned up? Try again.") from error
+        data = _range(storage, file, start, end - start) + carried
         if start > 0:
             cut = data.find(b"\n") + 1
             if cut in {0, len(data)}:

@@ -163,7 +163,8 @@ def _vectors(actions: pa.StructArray) -> pa.Array:
         else pa.nulls(len(vector), field.type)
         for field in VECTOR
     ]
-    return pa.StructArray.from_arrays(columns, fields=list(VECTOR), mask=pc.is_null(vector))
+    # Some writers leave a struct of nulls where there is none.
+    return pa.StructArray.from_arrays(columns, fields=list(VECTOR), mask=pc.is_null(columns[0]))
 
 
 def _vector_tags(add: pa.StructArray, there: Container[str]) -> pa.Array:
@@ -186,8 +187,14 @@ def vector_ids(actions: pa.StructArray) -> pa.Array:
 
 
 def unique_ids(vector: pa.StructArray) -> pa.Array:
-    """The unique ids of deletion vectors; null where there is none."""
+    """The unique ids of deletion vectors; null where there is none.
+
+    Raises:
+        CorruptTable: One does not say where it is.
+    """
     kind, place, offset = (pc.struct_field(vector, each) for each in ("storageType", "pathOrInlineDv", "offset"))
+    if not pc.is_valid(kind).equals(pc.is_valid(place)):
+        raise CorruptTable("The log has a deletion vector that does not say where it is.")
     at = pc.binary_join_element_wise("@", offset.cast(pa.string()), "")
     return pc.binary_join_element_wise(kind, place, pc.fill_null(at, ""), "")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.delta.deletion_vectors import deletion_vectors
 from converters.delta.engine import cursor
 from converters.delta.partition_values import partition_values, texts_of
 from converters.delta.stats import StatsReader
@@ -26,6 +27,7 @@ class BatchMaker:
         """Prepare for a table, in its mode of column mapping."""
         self._storage = storage
         self._ids = FieldIdCheck(storage, samples, table.schema, table.field_ids, mode)
+        self._location = table.location
         self._schema = table.schema
         self._spec = table.default_spec
         self._shape = data_file_schema(table.schema, table.specs)
@@ -58,6 +60,10 @@ class BatchMaker:
         sizes = files["size"].combine_chunks()
         self._ids.check(paths, sizes)
         stats = self._stats.read(self._connection, files)
+        vectors = deletion_vectors(
+            files["vector"].combine_chunks(), files["deletion_vector"].combine_chunks(), paths, self._location
+        )
+        self._storage.roots.check_all(pc.struct_field(vectors, "path").drop_null())
         partition: dict[int, pa.Array] = {}
         for field in self._spec.fields:
             column = next(each for each in self._schema.fields if each.id == field.source_id)
@@ -71,6 +77,7 @@ class BatchMaker:
                 "row_count": self._complete(stats.row_count, paths, sizes),
                 "modified_at": files["modified_at"].combine_chunks(),
                 "spec_id": pa.repeat(pa.scalar(self._spec.spec_id, pa.int32()), len(files)),
+                "deletion_vector": vectors,
             },
             partition,
             stats.columns,

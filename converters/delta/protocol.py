@@ -5,7 +5,10 @@ from __future__ import annotations
 from converters.delta.state import TableState
 from converters.errors import UnsupportedTableFeature
 
-__all__ = ["check_readable", "feature_names", "mapping_mode"]
+__all__ = ["DELETION_VECTORS", "check_readable", "feature_names", "mapping_mode"]
+
+DELETION_VECTORS = "deletionVectors"
+"""The reader feature without which no file has a deletion vector."""
 
 _NEWEST_READER_VERSION = 3
 _FEATURES_VERSION = 3
@@ -13,7 +16,7 @@ _FEATURES_VERSION = 3
 _KNOWN = frozenset(
     {
         "columnMapping",
-        "deletionVectors",  # a file that has one is refused when it is met
+        DELETION_VECTORS,
         "timestampNtz",
         "typeWidening",  # changes that others cannot follow are refused with the schema
         "typeWidening-preview",

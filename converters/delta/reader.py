@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import pyarrow as pa
@@ -14,7 +14,7 @@ from converters.delta.file_actions import first_adds
 from converters.delta.log import Listing, Segment, find_segment, list_log
 from converters.delta.paths import locations
 from converters.delta.replay import live_files
-from converters.delta.state import TableState, read_commit_info, read_state
+from converters.delta.state import CommitInfo, TableState, read_commit_info, read_state
 from converters.errors import LimitExceeded, StorageError
 from converters.storage.base import ObjectMeta, Storage
 
@@ -61,6 +61,23 @@ class LogReader:
             return None
         return cls(storage, location, listing, find_segment(listing, version))
 
+    def at(self, version: int) -> LogReader:
+        """The same log as it was found, at another version; what is small is read once for both.
+
+        Raises:
+            InvalidOption: The version is not, or no longer, there.
+            CorruptTable: A commit that is needed is missing.
+        """
+        other = LogReader(self._storage, self.location, self.listing, find_segment(self.listing, version))
+        other._commits = self.commits(each.file for each in other.segment.commits)
+        if other.segment.checkpoint == self.segment.checkpoint:
+            other._checkpoint = self._checkpoint
+        return other
+
+    def commits(self, files: Iterable[ObjectMeta]) -> CommitReader:
+        """A reader of some of the log's commits, in ascending order."""
+        return self._commits.of(list(files))
+
     def state(self, *, everything: bool = False) -> TableState:
         """Protocol and metadata; with ``everything`` also transactions and domains; see ``read_state``."""
         if everything:
@@ -78,12 +95,20 @@ class LogReader:
         Raises:
             CorruptTable: The commit is not understood.
         """
-        enabled = state.metadata.properties.get("delta.enableInCommitTimestamps", "").lower() == "true"
-        if enabled and self.segment.commit is not None:
-            info = read_commit_info(CommitReader(self._storage, [self.segment.commit.file]))
+        if state.has_commit_times:
+            info = self.commit_info()
             if info is not None and info.in_commit_timestamp is not None:
                 return info.in_commit_timestamp
         return self.segment.modified_at
+
+    def commit_info(self) -> CommitInfo | None:
+        """What is said of the version's own commit; None where nothing is, or where the commit is no longer there.
+
+        Raises:
+            CorruptTable: The commit is not understood.
+        """
+        commit = self.segment.commit
+        return read_commit_info(self.commits([commit.file])) if commit is not None else None
 
     def file_count(self) -> int | None:
         """The number of live files, where the checkpoint's hint says it and later commits only added; else None."""

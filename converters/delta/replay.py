@@ -6,7 +6,6 @@ Delta protocol, "Action Reconciliation".
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +17,7 @@ from converters.delta.engine import cursor
 from converters.delta.file_actions import file_actions
 from converters.delta.paths import locations
 
-if TYPE_CHECKING:
-    import duckdb
-
-__all__ = ["live_files"]
+__all__ = ["keyed", "keys_of", "last_of_each", "live_files"]
 
 
 def live_files(
@@ -45,10 +41,9 @@ def live_files(
     Raises:
         CorruptTable: A part of the log is missing or not understood.
     """
-    connection = cursor()
     seen = _Seen()
-    for actions in _newest_first(connection, commits, location, content=content):
-        newest = _last_of_each(actions)
+    for actions in _newest_first(commits, location, content=content):
+        newest = last_of_each(actions)
         unseen = seen.without(newest)
         seen.add(newest["key"])
         live = unseen.filter(unseen["is_add"])
@@ -56,33 +51,35 @@ def live_files(
             yield live.drop_columns(["is_add", "key"])
     if checkpoint is not None:
         for adds in checkpoint.adds(content=content):
-            live = seen.without(_keyed(adds, location))
+            live = seen.without(keyed(adds, location))
             if len(live):
                 yield live.drop_columns(["key"])
 
 
-def _newest_first(
-    connection: duckdb.DuckDBPyConnection, commits: CommitReader, location: str, *, content: bool
-) -> Iterator[pa.Table]:
+def _newest_first(commits: CommitReader, location: str, *, content: bool) -> Iterator[pa.Table]:
     for lines in commits.newest_first():
-        actions = file_actions(connection, lines, content=content)
+        actions = file_actions(cursor(), lines, content=content)
         if len(actions):
-            yield _keyed(actions, location)
+            yield keyed(actions, location)
 
 
-def _keyed(files: pa.Table, location: str) -> pa.Table:
+def keyed(files: pa.Table, location: str) -> pa.Table:
     """Canonical paths, and what identifies a logical file: its path and its deletion vector."""
     path = locations(files["path"], location)
-    key = path
-    vectors = files["deletion_vector"]
-    if vectors.null_count < len(vectors):
-        with_vector = pc.binary_join_element_wise(path, vectors.combine_chunks(), "\0")
-        key = pc.coalesce(with_vector, path)
+    key = keys_of(path, files["deletion_vector"].combine_chunks())
     files = files.append_column("log_path", files["path"])
     return files.set_column(files.schema.get_field_index("path"), "path", path).append_column("key", key)
 
 
-def _last_of_each(actions: pa.Table) -> pa.Table:
+def keys_of(paths: pa.Array, vector_ids: pa.Array) -> pa.Array:
+    """What identifies logical files: the canonical path and the deletion vector's unique id."""
+    if vector_ids.null_count == len(vector_ids):
+        return paths
+    return pc.coalesce(pc.binary_join_element_wise(paths, vector_ids, "\0"), paths)
+
+
+def last_of_each(actions: pa.Table) -> pa.Table:
+    """Of actions in order, the last on each logical file, by their column ``key``."""
     if pc.count_distinct(actions["key"]).as_py() == len(actions):
         return actions
     numbered = pa.table({"key": actions["key"], "row": pa.array(np.arange(len(actions)))})

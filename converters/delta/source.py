@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Self
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from converters.delta.file_batches import BatchMaker
+from converters.delta.changes import changes_since
+from converters.delta.data_files import DataFiles
 from converters.delta.log import LOG_DIRECTORY, list_log
-from converters.delta.protocol import check_readable, feature_names, mapping_mode
+from converters.delta.protocol import check_readable
 from converters.delta.reader import LogReader
-from converters.delta.schema import read_schema
-from converters.delta.state import TableState
-from converters.delta.type_changes import promotions
-from converters.errors import CorruptTable, FullSyncNeeded, SourceTableNotFound, UnsupportedTableFeature
+from converters.delta.snapshots import table_of
+from converters.errors import CorruptTable, SourceTableNotFound
 from converters.model.change import Change
-from converters.model.partition import FIRST_PARTITION_FIELD_ID, UNPARTITIONED, PartitionField, PartitionSpec
-from converters.model.schema import Schema
-from converters.model.snapshot import Snapshot, Table
-from converters.parquet.field_ids import Samples, settle_field_ids
-from converters.parquet.footers import Footer
+from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
-from converters.storage.location import join
 from converters.sync.state import SyncState
 
 __all__ = ["DeltaSource", "DeltaSourceOptions"]
-
-_LISTERS = 16
 
 
 class DeltaSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
@@ -56,7 +46,7 @@ class DeltaSource:
         self._location = location
         self._options = options
         self._log: LogReader | None = None
-        self._samples = Samples(storage)
+        self._files = DataFiles(storage)
 
     @classmethod
     def is_table(cls, storage: Storage, location: str) -> bool:
@@ -95,36 +85,13 @@ class DeltaSource:
             raise SourceTableNotFound(msg, hint="Is it the table's directory?")
         state = log.state()
         check_readable(state, self._location)
-        mode = mapping_mode(state)
-        schema, field_ids = settle_field_ids(
-            _schema_of(state),
-            self._some_footers(log),
-            mapped=mode != "none",
-            complete=state.metadata.properties.get("delta.enableIcebergCompatV2", "").lower() == "true",
-        )
+        table = table_of(self._location, state, self._files.footers(log.some_files()))
         self._log = log
-        metadata = state.metadata
         return Snapshot(
             version=str(log.segment.version),
             committed_at=log.committed_at(state),
             file_count=log.file_count(),
-            table=Table(
-                format=self.format_name,
-                location=self._location,
-                id=metadata.id,
-                name=metadata.name,
-                description=metadata.description,
-                schema=schema,
-                specs=(_spec_of(state, schema),),
-                default_spec_id=0,
-                properties=metadata.properties,
-                metadata_path=join(self._location, LOG_DIRECTORY),
-                schema_text=metadata.schema_string,
-                names_are_stable=True,
-                field_ids=field_ids,
-                feature_names=feature_names(state),
-                promotions=promotions(metadata.schema_string, schema),
-            ),
+            table=table,
         )
 
     def data_files(self, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
@@ -132,68 +99,29 @@ class DeltaSource:
 
         Raises:
             CorruptTable: A part of the log, or a data file that had to be read, is missing or unreadable.
-            UnsupportedTableFeature: A file has a deletion vector.
+            UnsupportedTableFeature: A file's field ids contradict others.
         """
+        log = self._log_of(snapshot)
+        yield from self._files.batches(
+            log.files(), snapshot.table, log.state(), check_present=not log.segment.is_latest
+        )
+
+    def changes(self, since: SyncState, until: Snapshot) -> Iterator[Change]:
+        """What was committed since a sync, by the JSON commits; see ``Source.changes``.
+
+        Raises:
+            FullSyncNeeded: A commit is missing or is another than before, or a commit contradicts itself.
+            CorruptTable: A part of the log is missing or not understood.
+            UnsupportedTableFeature: A version on the way cannot be read.
+        """
+        return changes_since(self._log_of(until), self._files, until, since)
+
+    def _log_of(self, snapshot: Snapshot) -> LogReader:
+        """The log that a snapshot was read from."""
         log = self._log
         if log is None or str(log.segment.version) != snapshot.version:
             log = LogReader.open(self._storage, self._location, int(snapshot.version))
         if log is None:
             msg = f"The Delta table at '{self._location}' disappeared while it was read."
             raise CorruptTable(msg)
-        batches = BatchMaker(self._storage, self._samples, snapshot.table, mapping_mode(log.state()))
-        for files in log.files():
-            _refuse_deletion_vectors(files)
-            if not log.segment.is_latest:
-                _check_present(self._storage, files["path"])
-            yield from batches.add(files)
-        yield from batches.rest()
-
-    def changes(self, since: SyncState, until: Snapshot) -> Iterator[Change]:
-        """What was committed since a sync; see ``Source.changes``.
-
-        Raises:
-            FullSyncNeeded: Always, so far.
-        """
-        raise FullSyncNeeded("changes are not told one by one yet")
-
-    def _some_footers(self, log: LogReader) -> list[Footer]:
-        found = (self._samples.footer(path, size) for path, size in log.some_files())
-        return [footer for footer in found if footer is not None]
-
-
-def _schema_of(state: TableState) -> Schema:
-    highest = state.metadata.properties.get("delta.columnMapping.maxColumnId", "0")
-    return read_schema(
-        state.metadata.schema_string, mapping_mode(state), highest_id=int(highest) if highest.isdecimal() else 0
-    )
-
-
-def _spec_of(state: TableState, schema: Schema) -> PartitionSpec:
-    fields: list[PartitionField] = []
-    for number, name in enumerate(state.metadata.partition_columns, FIRST_PARTITION_FIELD_ID):
-        column = schema.field(name)
-        if column is None:
-            msg = f"The partition column '{name}' is not in the table's schema."
-            raise CorruptTable(msg)
-        fields.append(PartitionField(id=number, source_id=column.id, name=column.name))
-    return PartitionSpec(0, tuple(fields)) if fields else UNPARTITIONED
-
-
-def _refuse_deletion_vectors(files: pa.Table) -> None:
-    vectors = files["deletion_vector"]
-    if vectors.null_count < len(vectors):
-        path = files.filter(pc.is_valid(vectors))["path"][0].as_py()
-        msg = f"The data file '{path}' has a deletion vector: some of its rows are deleted."
-        raise UnsupportedTableFeature(msg, hint="Rewrite such files first: REORG TABLE … APPLY (PURGE).")
-
-
-def _check_present(storage: Storage, paths: pa.ChunkedArray) -> None:
-    """Make sure that an old version's files have not been vacuumed; each directory is listed once."""
-    directories = pc.unique(pc.replace_substring_regex(paths, r"/[^/]*$", "")).to_pylist()
-    with ThreadPoolExecutor(_LISTERS) as pool:
-        listed = pool.map(lambda directory: [found.path for found in storage.list(directory)], directories)
-        there = pa.array([path for found in listed for path in found], pa.string())
-    missing = paths.filter(pc.invert(pc.is_in(paths, value_set=there)))
-    if len(missing):
-        msg = f"The data file '{missing[0].as_py()}' of that version no longer exists."
-        raise CorruptTable(msg, hint="It was vacuumed: convert a newer version.")
+        return log

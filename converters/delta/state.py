@@ -17,11 +17,16 @@ __all__ = [
     "Format",
     "Metadata",
     "Protocol",
+    "SmallActions",
     "TableState",
     "Transaction",
     "read_commit_info",
     "read_state",
+    "small_actions",
 ]
+
+_STATE_KEYS = (b'"protocol"', b'"metaData"')
+_SMALL_PIECE = 2**20
 
 
 class Protocol(msgspec.Struct, frozen=True, rename="camel"):
@@ -75,9 +80,15 @@ class DomainMetadata(msgspec.Struct, frozen=True):
 
 
 class CommitInfo(msgspec.Struct, frozen=True, rename="camel"):
-    """What is said of a commit; only what has a meaning here."""
+    """What is said of a commit; only what has a meaning here.
+
+    Attributes:
+        in_commit_timestamp: When it was committed, milliseconds since the epoch, where the table keeps that.
+        timestamp: When its writer says that it wrote it, likewise; anything, as nobody checks it.
+    """
 
     in_commit_timestamp: int | None = None
+    timestamp: Any = None
 
 
 class TableState(msgspec.Struct, frozen=True):
@@ -94,6 +105,37 @@ class TableState(msgspec.Struct, frozen=True):
     metadata: Metadata
     transactions: Mapping[str, Transaction] = {}
     domains: Mapping[str, DomainMetadata] = {}
+
+    @property
+    def has_commit_times(self) -> bool:
+        """Whether commits say when they were made (Delta protocol, "In-Commit Timestamps")."""
+        return self.metadata.properties.get("delta.enableInCommitTimestamps", "").lower() == "true"
+
+
+class SmallActions(msgspec.Struct, frozen=True):
+    """What a commit, or a part of one, says that is not about files.
+
+    Attributes:
+        protocol: A new protocol.
+        metadata: A new schema or new properties.
+        commit_info: What is said of the commit.
+    """
+
+    protocol: Protocol | None = None
+    metadata: Metadata | None = None
+    commit_info: CommitInfo | None = None
+
+    def before(self, newer: SmallActions) -> SmallActions:
+        """These and newer ones: of each kind the newest wins."""
+        return SmallActions(
+            newer.protocol or self.protocol,
+            newer.metadata or self.metadata,
+            newer.commit_info or self.commit_info,
+        )
+
+    def applied_to(self, state: TableState) -> TableState:
+        """The state after them; transactions and domains are left aside."""
+        return TableState(self.protocol or state.protocol, self.metadata or state.metadata)
 
 
 class _Action(msgspec.Struct, rename="camel"):
@@ -119,8 +161,9 @@ def read_state(commits: CommitReader, checkpoint: CheckpointReader | None, *, ev
         CorruptTable: An action is not understood, or protocol or metadata are nowhere.
     """
     found = _Found()
-    for lines in commits.newest_first():
-        found.take(_actions(lines))
+    for lines in commits.newest_first(heads=not everything):
+        if everything or _may_have_state(lines):
+            found.take(_actions(lines))
         if found.is_enough and not everything:
             break
     if checkpoint is not None and (everything or not found.is_enough):
@@ -139,11 +182,28 @@ def read_commit_info(commits: CommitReader) -> CommitInfo | None:
     Raises:
         CorruptTable: It is not understood.
     """
-    for lines in commits.newest_first():
+    for lines in commits.newest_first(heads=True):
         for action in _actions(lines):
             if action.commit_info is not None:
                 return action.commit_info
     return None
+
+
+def small_actions(lines: Lines) -> SmallActions:
+    """What some lines say that is not about files.
+
+    Raises:
+        CorruptTable: An action is not understood.
+    """
+    found = SmallActions()
+    for action in _actions(lines):
+        found = found.before(SmallActions(action.protocol, action.meta_data, action.commit_info))
+    return found
+
+
+def _may_have_state(lines: Lines) -> bool:
+    """Whether the lines have to be looked at one by one; many lines mostly are about files only."""
+    return len(lines.data) < _SMALL_PIECE or any(key in lines.data for key in _STATE_KEYS)
 
 
 class _Found:

@@ -28,9 +28,16 @@ _COLUMNS_AT_ONCE = 200
 
 
 class FileStats(msgspec.Struct, frozen=True):
-    """Statistics of a batch of files: row counts, and by field id what ``DataFile`` batches hold."""
+    """Statistics of a batch of files.
+
+    Attributes:
+        row_count: Rows, the deleted ones included.
+        tight: Whether the extremes are those of the rows that are not deleted; null means yes.
+        columns: By field id what ``DataFile`` batches hold.
+    """
 
     row_count: pa.Array
+    tight: pa.Array
     columns: Mapping[int, Mapping[str, pa.Array]]
 
 
@@ -49,8 +56,15 @@ class StatsReader:
 
         Args:
             connection: Parses the JSON.
-            files: Has ``stats`` (text), ``stats_parsed`` (a struct; the text counts where it is null), both or none.
+            files: Has ``stats`` (text), ``stats_parsed`` (a struct; the text counts where it is null), both or none;
+                ``deletion_vector``, where it is there, is null for a file that has none.
         """
+        found = self._read(connection, files)
+        if "deletion_vector" not in files.column_names or files["deletion_vector"].null_count == len(files):
+            return found
+        return _of_all_rows(found, pc.is_valid(files["deletion_vector"].combine_chunks()))
+
+    def _read(self, connection: duckdb.DuckDBPyConnection, files: pa.Table) -> FileStats:
         text = files["stats"] if "stats" in files.column_names else None
         if text is not None and text.null_count == len(text):
             text = None
@@ -70,9 +84,9 @@ class StatsReader:
 
 def _file_stats(groups: Iterable[tuple[Sequence[Column], Extremes]]) -> FileStats:
     columns: dict[int, Mapping[str, pa.Array]] = {}
-    rows = pa.nulls(0, pa.int64())
+    rows, tight = pa.nulls(0, pa.int64()), pa.nulls(0, pa.bool_())
     for group, found in groups:
-        rows = found.row_count
+        rows, tight = found.row_count, found.tight
         rows = pc.if_else(pc.fill_null(pc.less(rows, 0), fill_value=False), pa.scalar(None, pa.int64()), rows)
         loose = pc.fill_null(pc.invert(found.tight), fill_value=False)
         loose = loose if pc.any(loose).as_py() else None
@@ -85,7 +99,7 @@ def _file_stats(groups: Iterable[tuple[Sequence[Column], Extremes]]) -> FileStat
                 if loose is not None:
                     stats["exact"] = pc.and_(stats["exact"], pc.invert(loose))
             columns[column.leaf.field.id] = stats
-    return FileStats(rows, columns)
+    return FileStats(rows, tight, columns)
 
 
 def _null_counts(counts: pa.Array, rows: pa.Array, loose: pa.Array | None) -> pa.Array:
@@ -100,7 +114,26 @@ def _null_counts(counts: pa.Array, rows: pa.Array, loose: pa.Array | None) -> pa
 
 
 def _nothing(rows: int) -> FileStats:
-    return FileStats(pa.nulls(rows, pa.int64()), {})
+    return FileStats(pa.nulls(rows, pa.int64()), pa.nulls(rows, pa.bool_()), {})
+
+
+def _of_all_rows(given: FileStats, with_vector: pa.Array) -> FileStats:
+    """Say of files with deleted rows only what is true of all of their rows (Delta protocol, "Per-file Statistics").
+
+    Tight extremes and null counts leave out the deleted rows, which bounds may, because nobody reads these.
+    """
+    of_some = pc.and_(with_vector, pc.fill_null(given.tight, fill_value=True))
+    columns = {
+        id_: {name: _looser(name, values, with_vector, of_some) for name, values in stats.items()}
+        for id_, stats in given.columns.items()
+    }
+    return FileStats(given.row_count, given.tight, columns)
+
+
+def _looser(name: str, values: pa.Array, with_vector: pa.Array, of_some: pa.Array) -> pa.Array:
+    if name == "exact":
+        return pc.and_(values, pc.invert(with_vector))
+    return pc.if_else(of_some, None, values) if name == "null_count" else values
 
 
 def _merged(first: pa.Array, one: FileStats, other: FileStats) -> FileStats:
@@ -109,4 +142,6 @@ def _merged(first: pa.Array, one: FileStats, other: FileStats) -> FileStats:
         id_: {name: pc.if_else(first, values, other.columns[id_][name]) for name, values in stats.items()}
         for id_, stats in one.columns.items()
     }
-    return FileStats(pc.if_else(first, one.row_count, other.row_count), columns)
+    return FileStats(
+        pc.if_else(first, one.row_count, other.row_count), pc.if_else(first, one.tight, other.tight), columns
+    )

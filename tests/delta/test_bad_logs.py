@@ -20,7 +20,7 @@ from converters.errors import (
     UnsupportedTableFeature,
 )
 from converters.storage import ObjectStorage
-from tests.delta.logs import BASE, Action, Table, add, column, metadata, protocol, remove, vector
+from tests.delta.logs import BASE, Action, Table, add, column, metadata, protocol
 
 UUID = "3a0d65cd-4056-49b8-937b-95f9e3ee90e5"
 
@@ -246,17 +246,6 @@ def test_known_features_are_no_obstacle(table: Table) -> None:
     table.commit(0, {"protocol": {**content, "writerFeatures": features + writers}}, metadata(), add("a"))
     assert table.paths() == ["a"]
     assert set(table.read()[0].table.feature_names) == {*features, *writers}
-
-
-def test_deletion_vectors_of_live_files(table: Table) -> None:
-    first = [protocol(3, 7, ["deletionVectors"]), metadata(), add("ok")]
-    table.commit(0, *first, add("p/dv", deletionVector=vector()))
-    _refused(table, UnsupportedTableFeature, "/p/dv'", "deletion vector")
-    table.parquet(f"{0:020d}.checkpoint.parquet", *first, add("p/dv", deletionVector=vector("y", None)))
-    table.commit(1, add("b"))
-    _refused(table, UnsupportedTableFeature, "/p/dv'", "deletion vector")
-    table.commit(2, remove("p/dv", deletionVector=vector("y", None)))
-    assert table.paths() == ["b", "ok"]
 
 
 def test_partition_values_that_are_none(table: Table) -> None:
