@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 import pyarrow as pa
 
-from converters.errors import FullSyncNeeded, UnsupportedTableFeature
+from converters.errors import UnsupportedTableFeature
 from converters.formats import Commit, TargetTable
 from converters.hudi.schema.reader_limits import ReaderLimit, reader_limits
 from converters.hudi.table_config import hoodie_directory
@@ -16,6 +16,7 @@ from converters.hudi.writing.base import Base, read_base
 from converters.hudi.writing.column_index import MOST_COLUMNS
 from converters.hudi.writing.layout import LayoutPlan
 from converters.hudi.writing.replacement import Replacement
+from converters.hudi.writing.step import Step
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.model.types import PRIMITIVE_KINDS, Field, StructType
@@ -157,9 +158,14 @@ class HudiTarget:
         """Apply one change; see ``Target.advance``.
 
         Raises:
-            FullSyncNeeded: Always, so far.
+            FullSyncNeeded: It concerns files that it does not name, or one comes back that was removed.
+            UnsupportedTableFeature: The change or the table that is there cannot be carried; nothing was written.
+            CommitConflict: Somebody committed after ``base`` was read, or is writing; nothing of ours is visible.
         """
-        raise FullSyncNeeded("changes are not taken one by one yet")
+        handle: Base = base.handle
+        plan = LayoutPlan(change.snapshot.table, self._location, handle.config.name)
+        hours = self._options.retention_hours
+        return Step(self._storage, self._location, handle, change, state, hours).run(plan)
 
 
 def _name(snapshot: Snapshot) -> str:

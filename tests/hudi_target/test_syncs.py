@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from converters.hudi.writing import later_sync, update
+from converters.hudi.writing import update
+from converters.hudi.writing.upkeep import Pace
 from converters.storage import ObjectStorage
 from converters.sync.detection import open_source
 from tests.hudi_target.made import SPARKS, Delta, HudiMade, ids, schema_of
@@ -86,8 +87,8 @@ def test_a_file_that_comes_back_is_seen_again(tmp_path: Path, partitioned: bool)
 def test_old_commits_are_given_up_and_the_files_that_they_removed_may_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(update, "_LOGS_OF_FILES", 2)
-    monkeypatch.setattr(later_sync, "_LOGS_OF_STATISTICS", 1)
+    monkeypatch.setattr(update, "FILES_PACE", Pace(2, 2, 0))
+    monkeypatch.setattr(update, "STATISTICS_PACE", Pace(1, 1, 0))
     table = Delta(tmp_path / "t", retention_hours="0")
     table.append(0, 9)
     instants = [table.synced()]
@@ -113,8 +114,8 @@ def test_giving_up_goes_on_where_a_crash_stopped_it(tmp_path: Path, monkeypatch:
     table.append(0, 9)
     first = table.synced()
     with monkeypatch.context() as patched:
-        patched.setattr(update, "_LOGS_OF_FILES", 0)
-        patched.setattr(later_sync, "_MOST_LOGS_OF_STATISTICS", 0)
+        patched.setattr(update, "FILES_PACE", Pace(0, 0, 0))
+        patched.setattr(update, "STATISTICS_PACE", Pace(0, 0, 0))
         patched.setattr(update.Update, "_clean_up", lambda *_, **__: None)
         table.append(10, 3)
         table.synced()

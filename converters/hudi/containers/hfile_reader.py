@@ -7,6 +7,7 @@ allow.  Checksums are not compared: gzip blocks have their own, and Hudi's reade
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import msgspec
@@ -25,7 +26,15 @@ from converters.hudi.containers.hfile_layout import (
 )
 from converters.hudi.containers.protobuf import fields, sized_message
 
-__all__ = ["LARGEST_BLOCK", "LARGEST_CONTENT", "HFile", "read_hfile"]
+__all__ = [
+    "LARGEST_BLOCK",
+    "LARGEST_CONTENT",
+    "BlockReader",
+    "HFile",
+    "file_info",
+    "read_hfile",
+    "read_trailer",
+]
 
 LARGEST_BLOCK = 2**30
 """Largest block, in bytes after decompression: a record that names ten million files."""
@@ -81,20 +90,9 @@ def read_hfile(data: bytes | memoryview, where: str, *, limit: int = LARGEST_CON
         UnsupportedTableFeature: Its version, its codec or the encoding of its blocks is not supported.
     """
     file = memoryview(data)
-    trailer = _trailer(file, where)
-    codec = trailer.get(_CODEC, CODECS["none"])
-    if codec not in CODECS.values():
-        raise UnsupportedTableFeature(
-            f"{where} is compressed with HBase's codec number {codec}, which is not supported.",
-            hint="Gzip and none are.",
-        )
-    reader = _Blocks(file[: len(file) - TRAILER_BYTES], where, compressed=codec == CODECS["gzip"])
-    magic, info_block, _ = reader.block(trailer.get(_INFO_PLACE, 0))
-    if magic != INFO_MAGIC:
-        raise reader.damaged("its info is not where the trailer says")
-    info = _info(info_block, where)
-    if _MAX_TAGS_LENGTH in info:
-        raise UnsupportedTableFeature(f"{where} has tagged cells, which are not supported.")
+    trailer = read_trailer(file, where)
+    reader = BlockReader(file[: len(file) - TRAILER_BYTES], trailer, where)
+    info = file_info(reader, trailer.get(_INFO_PLACE, 0), where)
     content = reader.data_blocks(trailer.get(_LOAD_ON_OPEN, 0), limit)
     try:
         entries = find_entries(content)
@@ -105,15 +103,32 @@ def read_hfile(data: bytes | memoryview, where: str, *, limit: int = LARGEST_CON
     return HFile(info, entries)
 
 
-class _Blocks:
+class BlockReader:
     """Reads blocks of one file."""
 
-    def __init__(self, file: memoryview, where: str, *, compressed: bool) -> None:
-        self._file = file
+    def __init__(self, file: bytes | memoryview, trailer: Mapping[int, int], where: str) -> None:
+        """Take a file without its trailer, or a part of one; places are counted from where that begins.
+
+        Args:
+            file: The bytes.
+            trailer: What ``read_trailer`` returned for the file.
+            where: What it is, for messages.
+
+        Raises:
+            UnsupportedTableFeature: The file's codec is not supported.
+        """
+        codec = trailer.get(_CODEC, CODECS["none"])
+        if codec not in CODECS.values():
+            raise UnsupportedTableFeature(
+                f"{where} is compressed with HBase's codec number {codec}, which is not supported.",
+                hint="Gzip and none are.",
+            )
+        self._file = memoryview(file)
         self._where = where
-        self._compressed = compressed
+        self._compressed = codec == CODECS["gzip"]
 
     def damaged(self, why: str) -> CorruptTable:
+        """The error that says what is wrong with the file."""
         return CorruptTable(f"{self._where} is damaged: {why}.")
 
     def block(self, place: int) -> tuple[bytes, bytes | memoryview, int]:
@@ -121,6 +136,16 @@ class _Blocks:
         magic, size, payload_end, end = self._header(place)
         packed = self._file[place + BLOCK_HEADER.size : payload_end]
         return magic, self._inflate(packed, size) if self._compressed else packed, end
+
+    def pieces(self, place: int, most: int) -> Iterator[bytes]:
+        """A block's payload, piece by piece; all but the last one are ``most`` bytes long."""
+        _, size, payload_end, _ = self._header(place)
+        packed = self._file[place + BLOCK_HEADER.size : payload_end]
+        if not self._compressed or size <= most:
+            payload = self._inflate(packed, size) if self._compressed else bytes(packed)
+            yield from (payload[start : start + most] for start in range(0, len(payload), most))
+            return
+        yield from self._inflated(packed, size, most)
 
     def data_blocks(self, end: int, limit: int) -> list[bytes | memoryview]:
         """The payloads of the data blocks, which stand before ``end`` among others."""
@@ -156,22 +181,39 @@ class _Blocks:
         return magic, size, payload_end, end
 
     def _inflate(self, packed: memoryview, size: int) -> bytes:
+        return b"".join(self._inflated(packed, size, size + 1)) if size else b""
+
+    def _inflated(self, packed: memoryview, size: int, most: int) -> Iterator[bytes]:
         from isal import igzip_lib, isal_zlib  # noqa: PLC0415 - only who reads a compressed HFile needs it
 
-        if size == 0:
-            return b""
+        inflater = isal_zlib.decompressobj(wbits=31)
+        left = size
         try:
-            inflater = isal_zlib.decompressobj(wbits=31)
-            content = bytes(inflater.decompress(packed, size + 1))
+            rest: bytes | memoryview = packed
+            while left >= 0 and (rest or left) and not inflater.eof:
+                piece = bytes(inflater.decompress(rest, min(most, left + 1)))
+                rest = inflater.unconsumed_tail
+                left -= len(piece)
+                if not piece:
+                    break
+                yield piece
         except (cast("type[Exception]", igzip_lib.IsalError), ValueError, EOFError) as error:
             raise self.damaged(f"a block cannot be decompressed ({error})") from error
-        if len(content) != size or not inflater.eof:
+        if left or not inflater.eof:
             raise self.damaged("a block has another size than it says")
-        return content
 
 
-def _trailer(file: memoryview, where: str) -> dict[int, int]:
-    """The trailer's numbers by field."""
+def read_trailer(file: bytes | memoryview, where: str) -> dict[int, int]:
+    """The trailer's numbers by field.
+
+    Args:
+        file: The file, or its end.
+        where: What it is, for messages.
+
+    Raises:
+        CorruptTable: It is no HFile, or is truncated.
+        UnsupportedTableFeature: It is of another version.
+    """
     trailer = bytes(file[-TRAILER_BYTES:])
     if len(trailer) < TRAILER_BYTES:
         raise CorruptTable(f"{where} is no HFile, or is truncated.")
@@ -188,7 +230,16 @@ def _trailer(file: memoryview, where: str) -> dict[int, int]:
         raise CorruptTable(f"{where} has a damaged trailer: {error}.") from error
 
 
-def _info(block: bytes | memoryview, where: str) -> dict[str, bytes]:
+def file_info(reader: BlockReader, place: int, where: str) -> dict[str, bytes]:
+    """A file's info by name.
+
+    Raises:
+        CorruptTable: It is damaged.
+        UnsupportedTableFeature: The file has tagged cells.
+    """
+    magic, block, _ = reader.block(place)
+    if magic != INFO_MAGIC:
+        raise reader.damaged("its info is not where the trailer says")
     data = bytes(block)
     if not data.startswith(_INFO_PREFIX):
         raise CorruptTable(f"{where} has damaged file info: it does not begin as it should.")
@@ -201,4 +252,6 @@ def _info(block: bytes | memoryview, where: str) -> dict[str, bytes]:
                 info[name.decode("utf-8", "replace")] = value
     except ValueError as error:
         raise CorruptTable(f"{where} has damaged file info: {error}.") from error
+    if _MAX_TAGS_LENGTH in info:
+        raise UnsupportedTableFeature(f"{where} has tagged cells, which are not supported.")
     return info

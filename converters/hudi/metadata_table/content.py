@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,36 +17,58 @@ from converters.hudi.metadata_table.records import (
 )
 from converters.hudi.metadata_table.writer import Records
 from converters.hudi.writing.column_index import ColumnIndex
+from converters.hudi.writing.commit_files import external_names
 from converters.hudi.writing.source_files import partition_runs
 
-__all__ = ["StatisticsOfFiles", "files_records", "statistics_records"]
+__all__ = ["StatisticsOfFiles", "files_entries", "files_records"]
 
 _BYTES_AT_ONCE = 32 * 2**20
 
 BoolArray = npt.NDArray[np.bool_]
 
 
-def files_records(entries: pa.Table, new_partitions: Sequence[str] | None = None) -> Records:
-    """The records of ``files``, ascending by key.
+def files_entries(parts: Sequence[pa.Table], instants: Sequence[str]) -> pa.Table:
+    """What ``files`` has to say of files.
 
     Args:
-        entries: ``partition`` (dictionary encoded), ``name`` (as recorded), ``size``, ``deleted``.
-        new_partitions: Those to put on the list of partitions; None for all that have entries.  Where there are none,
-            no list is written.
+        parts: The files that each of some commits adds, of ``SOURCE_FILES``.
+        instants: The commits' times.
+
+    Returns:
+        ``partition`` (dictionary encoded), ``name`` (as recorded), ``size`` and ``deleted``.
+    """
+    names = [external_names(part["name"].combine_chunks(), time) for part, time in zip(parts, instants, strict=True)]
+    together = pa.concat_tables(parts)
+    return pa.table(
+        {
+            "partition": together["partition"].combine_chunks(),
+            "name": pa.concat_arrays(names),
+            "size": together["size"].combine_chunks(),
+            "deleted": np.zeros(len(together), np.bool_),
+        }
+    )
+
+
+def files_records(entries: pa.Table) -> Records:
+    """The records of ``files``, ascending by key: of the partitions that have entries, and the list of these.
+
+    Args:
+        entries: As ``files_entries`` returns them.
     """
     ordered, runs = partition_runs(entries)
-    listed = [path for path, _, _ in runs] if new_partitions is None else list(new_partitions)
     content = ordered.select(["name", "size", "deleted"])
     found: list[tuple[bytes, tuple[int, int] | None]] = [
         (partition_key(path).encode(), (start, end)) for path, start, end in runs
     ]
-    if new_partitions is None or listed:
-        found.append((ALL_PARTITIONS.encode(), None))
+    found.append((ALL_PARTITIONS.encode(), None))
     keys: list[bytes] = []
     values: list[bytes] = []
     size = 0
     for key, rows in sorted(found, key=lambda each: each[0]):
-        value = partitions_value(listed) if rows is None else files_value(content.slice(rows[0], rows[1] - rows[0]))
+        if rows is None:
+            value = partitions_value([path for path, _, _ in runs])
+        else:
+            value = files_value(content.slice(rows[0], rows[1] - rows[0]))
         keys.append(key)
         values.append(value)
         size += len(value)
@@ -103,15 +125,6 @@ class StatisticsOfFiles:
                 if rows.any():
                     found.append(_filtered(index.of_column(batch, column), None if rows.all() else pa.array(rows)))
             yield _joined(found)
-
-
-def statistics_records(parts: Iterable[tuple[pa.Array, pa.Array]]) -> tuple[pa.Array, pa.Array]:
-    """All of the records in one piece, for a log file."""
-    found = list(parts)
-    empty = pa.array([], pa.binary())
-    return pa.concat_arrays([empty, *(each[0] for each in found)]), pa.concat_arrays(
-        [empty, *(each[1] for each in found)]
-    )
 
 
 def _filtered(statistics: ColumnStatistics, rows: pa.Array | None) -> ColumnStatistics:

@@ -7,6 +7,7 @@ A record's value has a map of file names (or, in the list of partitions, of part
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -25,7 +26,10 @@ from converters.hudi.containers.protobuf import read_varint
 from converters.hudi.metadata_table.keys import ALL_PARTITIONS, UNPARTITIONED
 from converters.hudi.metadata_table.slices import MetadataContent
 
-__all__ = ["FILES_COLUMNS", "merged_files"]
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["FILES_COLUMNS", "map_field", "merged_files", "newest_entries"]
 
 FILES_COLUMNS = pa.schema(
     [
@@ -74,7 +78,6 @@ def merged_files(contents: Sequence[MetadataContent], where: str) -> tuple[list[
     """
     import polars as pl  # noqa: PLC0415 - heavy
 
-    schema = {"partition": pl.String, "name": pl.String, "size": pl.Int64, "deleted": pl.Boolean}
     tables: list[pa.Table] = []
     for content in contents:
         if isinstance(content, DeletedKeys):
@@ -84,17 +87,38 @@ def merged_files(contents: Sequence[MetadataContent], where: str) -> tuple[list[
             tables.append(_entries(content, where))
     if not tables:
         return [], FILES_COLUMNS.empty_table()
-    frame = pl.concat([pl.DataFrame(pl.from_arrow(table), schema=schema) for table in tables])
-    newest = frame.unique(["partition", "name"], keep="last", maintain_order=True)
-    if len(newest) < len(frame):
-        largest = frame.filter(~pl.col("deleted")).group_by("partition", "name").agg(pl.col("size").max())
-        newest = newest.drop("size").join(largest, on=["partition", "name"], how="left", maintain_order="left")
-    live = newest.filter(~pl.col("deleted"))
+    live = _newest(tables)
     partitions = live.filter(pl.col("partition") == ALL_PARTITIONS)["name"]
     files = live.filter(pl.col("partition").is_in(partitions.implode())).select("partition", "name", "size")
     files = files.with_columns(pl.col("partition").replace(UNPARTITIONED, ""))
     paths = sorted("" if path == UNPARTITIONED else path for path in partitions.to_list())
     return paths, files.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(FILES_COLUMNS)
+
+
+def newest_entries(tables: Sequence[pa.Table]) -> pa.Table:
+    """Entries that are live, once later ones have changed earlier ones.
+
+    Args:
+        tables: ``partition`` (the record's key), ``name``, ``size`` and ``deleted``; the oldest first, at least one.
+
+    Returns:
+        ``FILES_COLUMNS``.
+    """
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    return _newest(tables).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(FILES_COLUMNS)
+
+
+def _newest(tables: Sequence[pa.Table]) -> pl.DataFrame:
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    schema = {"partition": pl.String, "name": pl.String, "size": pl.Int64, "deleted": pl.Boolean}
+    frame = pl.concat([pl.DataFrame(pl.from_arrow(table), schema=schema) for table in tables])
+    newest = frame.unique(["partition", "name"], keep="last", maintain_order=True)
+    if len(newest) < len(frame):
+        largest = frame.filter(~pl.col("deleted")).group_by("partition", "name").agg(pl.col("size").max())
+        newest = newest.drop("size").join(largest, on=["partition", "name"], how="left", maintain_order="left")
+    return newest.filter(~pl.col("deleted")).select("partition", "name", "size")
 
 
 def _entries(content: HFile, where: str) -> pa.Table:
@@ -120,7 +144,7 @@ def _bodies(content: HFile, shape: Shape, where: str) -> tuple[IntArray, list[by
     entries = content.entries
     ends = entries.value_starts + entries.value_lengths
     cursor = Cursor(entries.data, entries.value_starts, ends)
-    place, tag = _map_field(shape, where)
+    place, tag = map_field(shape, where)
     for member in shape.members[:place]:
         cursor.skip(member)
     rows = np.flatnonzero(cursor.longs() == tag)
@@ -150,7 +174,7 @@ def _bodies(content: HFile, shape: Shape, where: str) -> tuple[IntArray, list[by
     return counts, bodies
 
 
-def _map_field(shape: Shape, where: str) -> tuple[int, int]:
+def map_field(shape: Shape, where: str) -> tuple[int, int]:
     """The place of the map in a record, and its branch in the union there."""
     if _FIELD in shape.labels:
         place = shape.labels.index(_FIELD)

@@ -37,7 +37,7 @@ from converters.hudi.timeline.active import Timeline
 from converters.hudi.timeline.commit_metadata import read_commit
 from converters.storage.base import ObjectMeta, Storage
 
-__all__ = ["MetadataContent", "MetadataLog", "MetadataSlice", "find_slices", "read_slice"]
+__all__ = ["MetadataContent", "MetadataLog", "MetadataSlice", "find_slices", "read_logs", "read_slice", "where_of"]
 
 _BASE = re.compile(r"^([^_.][^_]*)_[^_]+_([0-9]{1,32})\.hfile$")
 _LOG = re.compile(r"^\.([^_.][^_]*)_([0-9]{1,32})\.log\.([0-9]{1,9})(?:_([0-9]+-[0-9]+-[0-9]+))?$")
@@ -138,15 +138,28 @@ def read_slice(
     contents: list[MetadataContent] = []
     room = LARGEST_CONTENT
     if found.base is not None:
-        base = read_hfile(storage.get(found.base.path), _where(found.base), limit=room)
+        base = read_hfile(storage.get(found.base.path), where_of(found.base), limit=room)
         room -= len(base.entries.data)
         contents.append(base)
+    return contents + read_logs(storage, found, timeline, pending, limit=room)
+
+
+def read_logs(
+    storage: Storage,
+    found: MetadataSlice,
+    timeline: Timeline,
+    pending: frozenset[str],
+    *,
+    limit: int = LARGEST_CONTENT,
+) -> list[MetadataContent]:
+    """Read what stands in the log files of a slice alone; otherwise as ``read_slice``, up to ``limit`` bytes."""
+    contents: list[MetadataContent] = []
     for log, block in _counting_blocks(storage, found, timeline, pending):
         if block.type == DELETE:
-            contents.append(read_delete_block(block.content, _where(log.file)))
+            contents.append(read_delete_block(block.content, where_of(log.file)))
             continue
-        changes = read_hfile(block.content, _where(log.file), limit=room)
-        room -= len(changes.entries.data)
+        changes = read_hfile(block.content, where_of(log.file), limit=limit)
+        limit -= len(changes.entries.data)
         contents.append(changes)
     return contents
 
@@ -174,7 +187,7 @@ def _counting_blocks(
             blocks.append((log, block))
         else:
             raise UnsupportedTableFeature(
-                f"{_where(log.file)} has a block of kind {block.type}, which is not known to be in metadata tables.",
+                f"{where_of(log.file)} has a block of kind {block.type}, which is not known to be in metadata tables.",
                 hint="Compact the table's metadata table, or delete it and let Hudi build it anew.",
             )
     return blocks
@@ -182,7 +195,7 @@ def _counting_blocks(
 
 def _blocks(storage: Storage, found: MetadataSlice, timeline: Timeline) -> Iterator[tuple[MetadataLog, LogBlock]]:
     for log in found.logs:
-        blocks = [each for each in read_log(storage.get(log.file.path), _where(log.file)) if each.type != CORRUPT]
+        blocks = [each for each in read_log(storage.get(log.file.path), where_of(log.file)) if each.type != CORRUPT]
         if not blocks:
             _refuse_completed(storage, log.file, timeline)
         for block in blocks:
@@ -203,12 +216,13 @@ def _refuse_completed(storage: Storage, meta: ObjectMeta, timeline: Timeline) ->
             continue  # it says nothing, and nobody else asks it
         if pc.any(pc.equal(written, path)).as_py():
             raise CorruptTable(
-                f"{_where(meta)} is torn or damaged, but {instant.where} wrote it.",
+                f"{where_of(meta)} is torn or damaged, but {instant.where} wrote it.",
                 hint="Copy the table again, or delete the metadata table and let Hudi build it anew.",
             )
 
 
-def _where(meta: ObjectMeta) -> str:
+def where_of(meta: ObjectMeta) -> str:
+    """What a file of the metadata table is, for messages."""
     return f"The metadata table's file '{meta.path}'"
 
 

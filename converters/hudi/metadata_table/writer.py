@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from converters.errors import CommitConflict, ObjectAlreadyExists
 from converters.hudi.containers.hfile_writer import HFileWriter
 from converters.hudi.containers.log_block import data_block
 from converters.hudi.metadata_table.schemas import COLUMN_STATS_SCHEMA, FILES_SCHEMA
 from converters.hudi.table_config import TableConfig
 from converters.hudi.timeline.instant_files import InstantFiles
+from converters.hudi.writing.put_new import put_new
 from converters.staging import Spool, no_room
 from converters.storage.base import Data, Storage
 from converters.storage.location import join
@@ -149,14 +149,14 @@ class MetadataCommit:
             encode: How the content of a completed delta commit is written.
         """
         for path in (self._files.requested, self._files.inflight):
-            self._put_at(path, b"")
+            put_new(self._storage, path, b"")
         commit = {
             "partitionToWriteStats": self._stats,
             "compacted": False,
             "extraMetadata": {"schema": _SCHEMAS[COLUMN_STATS if COLUMN_STATS in self._stats else FILES]},
             "operationType": "UPSERT_PREPPED",
         }
-        self._put_at(self._files.completed, encode(commit))
+        put_new(self._storage, self._files.completed, encode(commit))
 
     def _note(self, partition: str, file_id: str, file: str, count: int, size: int, more: Mapping[str, Any]) -> None:
         stat = {
@@ -178,20 +178,14 @@ class MetadataCommit:
         partition = path.partition("/")[0]
         if partition not in self._stats:
             self._mark(partition)
-        self._put_at(join(self._location, path), data)
+        put_new(self._storage, join(self._location, path), data)
 
     def _mark(self, partition: str) -> None:
         """Say that the directory is a partition, as Hudi does (``HoodiePartitionMetadata``)."""
         path = join(self._location, f"{partition}/{_MARK}")
         if self._storage.head(path) is None:
             text = f"#partition metadata\ncommitTime={self._instant}\npartitionDepth=1\n"
-            self._put_at(path, text.encode())
-
-    def _put_at(self, path: str, data: Data) -> None:
-        try:
-            self._storage.put_if_absent(path, data)
-        except ObjectAlreadyExists as error:
-            raise CommitConflict(f"Somebody else has written '{path}'.") from error
+            put_new(self._storage, path, text.encode())
 
 
 def group_name(partition: str, number: int) -> str:

@@ -15,12 +15,13 @@ import contextlib
 import time
 from collections.abc import Sequence
 
-from converters.errors import CommitConflict, CorruptTable, ObjectAlreadyExists, ObjectNotFound, TablecastError
+from converters.errors import CommitConflict, CorruptTable, ObjectNotFound, TablecastError
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory
 from converters.hudi.timeline.active import Instant, Timeline, read_timeline
 from converters.hudi.timeline.instant_content import read_record
 from converters.hudi.timeline.instant_files import InstantFiles
 from converters.hudi.writing.owners import OWNER_KEY, Owner, requested_content
+from converters.hudi.writing.put_new import put_new
 from converters.hudi.writing.recovery import remove_pending
 from converters.storage.base import Storage
 from converters.storage.location import join
@@ -72,10 +73,7 @@ class Claim:
             CommitConflict: Somebody else is writing, or has written since; nothing of ours is left.
         """
         try:
-            self._storage.put_if_absent(self.files.requested, requested_content(self._owner))
-        except ObjectAlreadyExists as error:
-            self._owner.end()
-            raise self._conflict() from error
+            put_new(self._storage, self.files.requested, requested_content(self._owner))
         except BaseException:
             self._owner.end()
             raise
@@ -86,10 +84,14 @@ class Claim:
             raise
 
     def announce(self, time_: str) -> InstantFiles:
-        """Begin one more instant under the claim."""
+        """Begin one more instant under the claim.
+
+        Raises:
+            CommitConflict: Somebody else has begun it.
+        """
         files = InstantFiles(self._directory, self._config.timeline_layout, time_, "replacecommit")
         self.times.append(time_)
-        self._storage.put_if_absent(files.requested, requested_content(self._owner))
+        put_new(self._storage, files.requested, requested_content(self._owner))
         return files
 
     def check(self) -> None:

@@ -20,7 +20,7 @@ from converters.hudi.metadata_table.bounds import DECIMAL
 from converters.hudi.metadata_table.records import ColumnStatistics
 from converters.model.types import DecimalType, Field, FixedType, PrimitiveType, Type
 
-__all__ = ["can_be_filled", "filler", "fits"]
+__all__ = ["can_be_filled", "filler", "fits", "is_filled_alike"]
 
 _LEAST_ROWS = 2
 _HIGHEST_TEXT = "\U0010ffff" * 8
@@ -54,6 +54,11 @@ def fits(type_: Type) -> bool:
     whole = type_.precision - type_.scale
     most = DECIMAL.precision - DECIMAL.scale
     return bool(0 <= type_.scale <= most and 0 <= whole <= most)
+
+
+def is_filled_alike(column: Field, other: Field) -> bool:
+    """Whether what ``filler`` says of a column is also right when it becomes another."""
+    return _bounds(column) == _bounds(other)
 
 
 def filler(batch: pa.RecordBatch, column: Field) -> ColumnStatistics:

@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
-from converters.errors import CommitConflict, ObjectAlreadyExists
-from converters.hudi.metadata_table.content import StatisticsOfFiles, files_records
+from converters.hudi.metadata_table.content import StatisticsOfFiles, files_entries, files_records
 from converters.hudi.metadata_table.writer import COLUMN_STATS, FILES, MetadataCommit, group_name
 from converters.hudi.table_config import (
     PROPERTIES_FILE,
@@ -30,8 +28,9 @@ from converters.hudi.timeline.instant_files import InstantFiles
 from converters.hudi.timeline.instants import instant_millis, instant_time, next_instant
 from converters.hudi.writing.claim import Claim
 from converters.hudi.writing.column_index import ColumnIndex
-from converters.hudi.writing.commit_files import external_names, json_bytes_of
+from converters.hudi.writing.commit_files import json_bytes_of
 from converters.hudi.writing.layout import Layout
+from converters.hudi.writing.put_new import put_new
 from converters.hudi.writing.source_files import partition_runs
 from converters.hudi.writing.table_properties import (
     INDEX_DEFINITIONS,
@@ -106,7 +105,7 @@ class FirstSync:
         try:
             instants = [claim.files, *(claim.announce(each) for each in times[1:])]
             for each in instants:
-                self._put(each.inflight, b"")
+                put_new(self._storage, each.inflight, b"")
             self._write_metadata_table(files, batches, parts, instants)
             for part, each in zip(parts, instants, strict=True):
                 self._write_commit(part, each, extra)
@@ -132,7 +131,7 @@ class FirstSync:
         with Spool() as spool:
             with no_room():
                 CommitContent(self._config.version).write(spool, instant.time, extra, files, {})
-            self._put(instant.completed, spool.content())
+            put_new(self._storage, instant.completed, spool.content())
 
     def _write_metadata_table(
         self,
@@ -143,26 +142,23 @@ class FirstSync:
     ) -> None:
         location = metadata_table_location(self._location)
         commit = MetadataCommit(self._storage, location, self._metadata_config, instants[-1].time)
-        commit.base_files(FILES, [group_name(FILES, 0)], files_records(_entries(parts, instants)))
+        entries = files_entries(parts, [each.time for each in instants])
+        commit.base_files(FILES, [group_name(FILES, 0)], files_records(entries))
         if self._index is not None:
             statistics = StatisticsOfFiles(self._index, files, batches)
             records = int(statistics.complete.sum()) * len(self._index.in_key_order())
             names = [group_name(COLUMN_STATS, n) for n in range(max(1, math.ceil(records / _RECORDS_OF_A_GROUP)))]
             commit.base_files(COLUMN_STATS, names, statistics.records())
             columns = [column.name for column in self._index.columns]
-            self._put(join(hoodie_directory(self._location), INDEX_DEFINITIONS), index_definitions(columns))
+            put_new(
+                self._storage, join(hoodie_directory(self._location), INDEX_DEFINITIONS), index_definitions(columns)
+            )
         commit.complete(CommitContent(self._config.version).delta_commit)
         self._put_properties(location, self._metadata_config)
 
     def _put_properties(self, location: str, config: TableConfig) -> None:
         text = properties_text(config.properties, "Written by Tablecast")
-        self._put(join(hoodie_directory(location), PROPERTIES_FILE), text)
-
-    def _put(self, path: str, data: msgspec.Raw | bytes | object) -> None:
-        try:
-            self._storage.put_if_absent(path, data)  # type: ignore[arg-type]
-        except ObjectAlreadyExists as error:
-            raise CommitConflict(f"Somebody else has written '{path}'.") from error
+        put_new(self._storage, join(hoodie_directory(location), PROPERTIES_FILE), text)
 
 
 def divided(files: pa.Table) -> list[pa.Table]:
@@ -178,19 +174,3 @@ def divided(files: pa.Table) -> list[pa.Table]:
         cut = int(np.searchsorted(ends, before + _BYTES_OF_A_COMMIT, side="right"))
         cuts.append(min(max(cut, cuts[-1] + 1), rest))
     return [files.slice(start, end - start) for start, end in zip(cuts, [*cuts[1:], len(files)], strict=True)]
-
-
-def _entries(parts: Sequence[pa.Table], instants: Sequence[InstantFiles]) -> pa.Table:
-    """What ``files`` has to say of them."""
-    names = [
-        external_names(part["name"].combine_chunks(), each.time) for part, each in zip(parts, instants, strict=True)
-    ]
-    together = pa.concat_tables(parts)
-    return pa.table(
-        {
-            "partition": together["partition"].combine_chunks(),
-            "name": pa.concat_arrays(names),
-            "size": together["size"].combine_chunks(),
-            "deleted": np.zeros(len(together), np.bool_),
-        }
-    )

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from converters.errors import CommitConflict
-from converters.hudi.metadata_table.content import StatisticsOfFiles, statistics_records
-from converters.hudi.metadata_table.records import column_stats_tombstones, sorted_records
-from converters.hudi.metadata_table.table import COLUMN_STATS, MetadataTable
-from converters.hudi.schema.reader import read_schema
-from converters.hudi.timeline.instants import instant_time
+from converters.hudi.metadata_table.content import StatisticsOfFiles
+from converters.hudi.metadata_table.writer import Records
 from converters.hudi.writing.base import Base
-from converters.hudi.writing.column_index import ColumnIndex
 from converters.hudi.writing.continuable import check_continuable
+from converters.hudi.writing.indexed_columns import IndexedColumns
 from converters.hudi.writing.layout import Layout
+from converters.hudi.writing.retention import keep_from
 from converters.hudi.writing.target_files import Difference, compare, read_target_files
 from converters.hudi.writing.update import Changes, Update
 from converters.storage.base import Storage
 from converters.sync.state import SOURCE_KEY, XTABLE_KEY
 
-__all__ = ["LaterSync", "Synced", "indexed_columns"]
-
-BoolArray = npt.NDArray[np.bool_]
-
-_LOGS_OF_STATISTICS = 10
-_MOST_LOGS_OF_STATISTICS = 50
-_LARGE_LOGS = 0.25
-_SMALL = 4 * 2**20
-_HOUR = 3_600_000
+__all__ = ["LaterSync", "Synced"]
 
 
 class Synced(msgspec.Struct, frozen=True):
@@ -71,8 +58,8 @@ class LaterSync:
         self._location = location
         self._base = base
         self._layout = layout
-        self._keep_from = instant_time(max(0, int(time.time() * 1000) - retention_hours * _HOUR))
-        self._index = ColumnIndex.of(indexed_columns(base) or (), layout.schema, layout.partition_columns)
+        self._keep_from = keep_from(retention_hours)
+        self._indexed = IndexedColumns(base, layout)
 
     def run(
         self, files: pa.Table, batches: Sequence[pa.RecordBatch], extra: Mapping[str, str], committed_at: int
@@ -91,34 +78,29 @@ class LaterSync:
         Raises:
             CommitConflict: Somebody else is writing, or has written since the base was read.
         """
-        statistics = StatisticsOfFiles(self._index, files, batches)
+        statistics = StatisticsOfFiles(self._indexed.index, files, batches)
         for _ in range(2):
             with Update(self._storage, self._location, self._base, committed_at) as update:
                 target = read_target_files(self._base, update.metadata_table.files())
                 difference = compare(files, target)
                 if not difference.returning:
-                    update.commit(target, self._changes(update, statistics, files, difference, extra))
+                    update.commit(self._changes(statistics, files, difference, extra), target)
                     added = int(difference.added.sum()) - int(difference.rewritten.sum())
                     return Synced(update.time, added, difference.files_removed)
-                update.commit(target, self._forgetting(update, statistics, files, difference.returning))
+                update.commit(self._forgetting(update, statistics, files, difference.returning), target)
             self._base = Base(self._storage, self._location, self._base.config)
         raise CommitConflict(f"Files come and go in the Hudi table at '{self._location}'.")
 
     def _changes(
-        self,
-        update: Update,
-        statistics: StatisticsOfFiles,
-        files: pa.Table,
-        difference: Difference,
-        extra: Mapping[str, str],
+        self, statistics: StatisticsOfFiles, files: pa.Table, difference: Difference, extra: Mapping[str, str]
     ) -> Changes:
-        whole = self._rewrites_statistics(update.metadata_table)
         return Changes(
             added=files.filter(pa.array(difference.added)),
             removed=difference.removed,
             extra=extra,
-            statistics=None if whole else self._statistics(statistics, files, difference),
-            all_statistics=statistics.records() if whole else None,
+            statistics=self._statistics(statistics, files, difference),
+            all_statistics=statistics.records(),
+            statistics_switch=bool(self._indexed.retyped),
             keep_from=self._keep_from,
         )
 
@@ -126,68 +108,22 @@ class LaterSync:
         """A commit that leaves the table as it is."""
         noted = {key: value for key, value in self._base.noted.items() if key in {XTABLE_KEY, SOURCE_KEY}}
         later = [each.time for each in self._base.writes if each.time > returning]
-        has_statistics = COLUMN_STATS in update.metadata_table.slices
-        records = () if self._retyped() or not self._index.usable else statistics.records()
+        records = () if self._indexed.retyped or not self._indexed.index.usable else statistics.records()
         return Changes(
             added=files.slice(0, 0),
             removed={},
             extra={"schema": self._base.schema_text, **({} if self._base.changed else noted)},
-            all_statistics=records if has_statistics else None,
+            all_statistics=records,
             keep_from=self._keep_from,
             forget_before=min(later, default=update.time),
         )
 
-    def _rewrites_statistics(self, table: MetadataTable) -> bool:
-        """Whether the statistics' log files have become so many that new base files pay."""
-        slices = table.slices.get(COLUMN_STATS, ())
-        if indexed_columns(self._base) is None or self._retyped():
-            return False
-        most = max((len(each.logs) for each in slices), default=0)
-        logs = sum(log.file.size for each in slices for log in each.logs)
-        bases = sum(each.base.size for each in slices if each.base is not None)
-        pays = logs > bases * _LARGE_LOGS or logs + bases < _SMALL
-        return most >= _MOST_LOGS_OF_STATISTICS or (most >= _LOGS_OF_STATISTICS and pays)
-
-    def _statistics(
-        self, statistics: StatisticsOfFiles, files: pa.Table, difference: Difference
-    ) -> tuple[pa.Array, pa.Array]:
+    def _statistics(self, statistics: StatisticsOfFiles, files: pa.Table, difference: Difference) -> Records:
         """What the log files have to say: of new files everything, of the others what is no longer right."""
-        parts = list(statistics.records(difference.added))
         incomplete = ~statistics.complete
         wrong = difference.rewritten & incomplete
-        if retyped := self._retyped():
-            parts += statistics.records(~difference.added, retyped)
+        yield from statistics.records(difference.added)
+        if retyped := self._indexed.retyped:
+            yield from statistics.records(~difference.added, retyped)
             wrong = wrong | (~difference.added & incomplete)
-        parts += self._tombstones(files, wrong)
-        return sorted_records(*statistics_records(parts))
-
-    def _tombstones(self, files: pa.Table, wrong: BoolArray) -> Iterator[tuple[pa.Array, pa.Array]]:
-        if not wrong.any():
-            return
-        chosen = files.filter(pa.array(wrong))
-        partition = chosen["partition"].combine_chunks()
-        known = indexed_columns(self._base)
-        names = [field.name for field in self._layout.schema.fields] if known is None else known
-        yield from column_stats_tombstones(
-            partition.dictionary.take(partition.indices), chosen["name"].combine_chunks(), names
-        )
-
-    def _retyped(self) -> list[str]:
-        """Indexed columns that are of another type than before: Hudi does not read the old bounds as the new type."""
-        text = self._base.schema_text
-        if not text or not self._index.columns:
-            return []
-        before = read_schema(text, keep_meta_columns=True)
-        now = read_schema(self._layout.schema_text, keep_meta_columns=True)
-        return [
-            column.name
-            for column in (*self._index.columns, *self._index.filled)
-            if (old := before.field(column.name)) is not None
-            and (new := now.field(column.name)) is not None
-            and old.type != new.type
-        ]
-
-
-def indexed_columns(base: Base) -> tuple[str, ...] | None:
-    """The columns whose statistics a sync keeps up; None where it keeps up none."""
-    return base.config.indexed_columns if COLUMN_STATS in base.config.metadata_partitions else None
+        yield from self._indexed.tombstones(files.filter(pa.array(wrong)))

@@ -115,13 +115,23 @@ class LayoutPlan:
         self._directories.look_at(located, batch)
         return located
 
+    def must_ask_files(self) -> bool:
+        """Whether only the files say if readers find every column in them."""
+        fields = tuple(_all_fields(self._table.schema.fields))
+        return (
+            not self._table.names_are_stable
+            or not _MISREAD.isdisjoint(self._table.promotions.values())
+            or any(field.stored_name != field.name for field in fields)
+            or any(field.initial_default is not None for field in fields)
+        )
+
     def settle(self, storage: Storage, files: SourceFiles) -> Layout:
         """Decide, now that all files were looked at.
 
         Raises:
             UnsupportedTableFeature: Readers would not find a column in the files, or find another one.
         """
-        if self._must_ask_files():
+        if self.must_ask_files():
             footers = _footers(storage, self._location, files)
             by_name = self._table.names_are_stable
             found = stored_columns(self._table.schema, footers, by_name=by_name, target="Hudi", widens=_widens)
@@ -135,15 +145,6 @@ class LayoutPlan:
             partition_columns=self.partition_columns,
             record_key=tuple(node.dotted for node in keys),
             forms=self._directories.forms,
-        )
-
-    def _must_ask_files(self) -> bool:
-        fields = tuple(_all_fields(self._table.schema.fields))
-        return (
-            not self._table.names_are_stable
-            or not _MISREAD.isdisjoint(self._table.promotions.values())
-            or any(field.stored_name != field.name for field in fields)
-            or any(field.initial_default is not None for field in fields)
         )
 
 

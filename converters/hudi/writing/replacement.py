@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -11,18 +11,15 @@ from converters.hudi.table_config import hoodie_directory
 from converters.hudi.writing.base import Base
 from converters.hudi.writing.column_index import ColumnIndex, candidates, choose
 from converters.hudi.writing.first_sync import FirstSync
-from converters.hudi.writing.later_sync import LaterSync, indexed_columns
+from converters.hudi.writing.indexed_columns import indexed_columns
+from converters.hudi.writing.later_sync import LaterSync
 from converters.hudi.writing.layout import Layout, LayoutPlan
-from converters.hudi.writing.source_files import SourceFiles
-from converters.model.deletion_vector import refuse_deletion_vectors
+from converters.hudi.writing.staged_source import StagedSource
 from converters.model.snapshot import Snapshot
-from converters.staging import StagedFiles, no_room
 from converters.storage.base import Storage
 from converters.sync.state import SyncState
 
 __all__ = ["Replacement"]
-
-_PURGE = "Rewrite such files first (Delta: REORG TABLE … APPLY (PURGE); Iceberg: CALL rewrite_data_files)."
 
 
 class Replacement:
@@ -58,21 +55,10 @@ class Replacement:
         """
         base = self._base
         needs_statistics = bool(indexed) if base is None else bool(indexed_columns(base))
-        found = SourceFiles()
-        with StagedFiles() as staged:
-            for batch in files:
-                refuse_deletion_vectors(
-                    batch,
-                    "Hudi",
-                    hint=_PURGE,
-                )
-                found.add(plan.look_at(batch), batch)
-                if needs_statistics:
-                    with no_room():
-                        staged.add(batch.select(["row_count", "stats"]))
-            layout = plan.settle(self._storage, found)
-            table = found.table()
-            batches = list(staged.batches())
+        with StagedSource(plan, files, needs_statistics=needs_statistics) as source:
+            layout = plan.settle(self._storage, source.files)
+            table = source.table()
+            batches = source.batches()
             extra = {"schema": layout.schema_text, **self._state.properties()}
             if base is None:
                 return self._first(layout, table, batches, extra, indexed, version)
@@ -84,7 +70,7 @@ class Replacement:
         self,
         layout: Layout,
         table: pa.Table,
-        batches: list[pa.RecordBatch],
+        batches: Sequence[pa.RecordBatch],
         extra: dict[str, str],
         indexed: int,
         version: int,

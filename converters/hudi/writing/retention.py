@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from time import time_ns
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,23 @@ import pyarrow.compute as pc
 
 from converters.hudi.metadata_table.slices import MetadataSlice
 from converters.hudi.timeline.active import Timeline
+from converters.hudi.timeline.instants import instant_time
 from converters.hudi.writing.commit_files import EXTERNAL
 from converters.hudi.writing.source_files import file_keys
 from converters.hudi.writing.target_files import TargetFiles
 from converters.storage.base import Storage
 
-__all__ = ["PRUNED_KEY", "delete_before", "delete_older_slices", "still_listed"]
+__all__ = ["PRUNED_KEY", "delete_before", "delete_older_slices", "keep_from", "still_listed"]
+
+_HOUR = 3_600_000
 
 PRUNED_KEY = "TABLECAST_PRUNED_BEFORE"
 """What a commit notes: instants before this time are given up."""
+
+
+def keep_from(retention_hours: int) -> str:
+    """The time before which commits may be given up."""
+    return instant_time(max(0, time_ns() // 1_000_000 - retention_hours * _HOUR))
 
 
 def still_listed(target: TargetFiles, cut: str) -> pa.Array:

@@ -17,12 +17,13 @@ from converters.hudi.reading.file_slices import file_slices
 from converters.hudi.writing.base import Base
 from converters.hudi.writing.source_files import file_keys
 
-__all__ = ["Difference", "TargetFiles", "compare", "read_target_files"]
+__all__ = ["REPLACING", "Difference", "TargetFiles", "compare", "read_target_files", "replaced_groups"]
 
 BoolArray = npt.NDArray[np.bool_]
 
 _READERS = 16
-_REPLACING = ("replacecommit", "clustering")
+REPLACING = ("replacecommit", "clustering")
+"""Actions that may replace file groups."""
 
 
 class TargetFiles(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ def read_target_files(base: Base, listed: pa.Table) -> TargetFiles:
         CorruptTable: A commit cannot be read.
         UnsupportedTableFeature: Files have log files on top of them.
     """
-    replaced = _replaced(base)
+    replaced = replaced_groups(base)
     parsed = base_files(listed)
     timeline = base.timeline
     slices = file_slices(parsed, log_files(listed), replaced, timeline.is_committed, lambda time: time)
@@ -123,8 +124,13 @@ def _returning(added: pa.Array, target: TargetFiles) -> str:
     return pc.max(target.replaced["instant"].combine_chunks().filter(hidden)).as_py() or ""
 
 
-def _replaced(base: Base) -> pa.Table:
-    instants = [each for each in base.writes if each.action in _REPLACING]
+def replaced_groups(base: Base) -> pa.Table:
+    """The file groups that commits of the active timeline replaced: ``partition``, ``file_id``, ``instant``.
+
+    Raises:
+        CorruptTable: A commit cannot be read.
+    """
+    instants = [each for each in base.writes if each.action in REPLACING]
     if base.location.startswith("file:") or len(instants) <= 2:
         heads = [base.head(each) for each in instants]
     else:

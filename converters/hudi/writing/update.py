@@ -7,7 +7,7 @@ Until the last file is there, readers see the old state; an attempt that broke o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,27 +15,29 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from converters.errors import CommitConflict, ObjectAlreadyExists, TablecastError
-from converters.hudi.metadata_table.content import files_records
+from converters.errors import TablecastError
+from converters.hudi.metadata_table.content import files_entries, files_records
+from converters.hudi.metadata_table.keys import FileKeys
+from converters.hudi.metadata_table.records import sorted_records
 from converters.hudi.metadata_table.table import COLUMN_STATS, FILES, MetadataTable
-from converters.hudi.metadata_table.writer import FileGroup, MetadataCommit, Records
+from converters.hudi.metadata_table.writer import FileGroup, MetadataCommit, Records, file_group_of
+from converters.hudi.reading.file_names import base_files
 from converters.hudi.table_config import metadata_table_location, read_table_config
 from converters.hudi.timeline.active import Timeline, read_timeline
 from converters.hudi.timeline.commit_content import CommitContent
 from converters.hudi.timeline.instants import next_instant
 from converters.hudi.writing.base import Base
 from converters.hudi.writing.claim import Claim
-from converters.hudi.writing.commit_files import external_names
 from converters.hudi.writing.continuable import open_metadata_table
+from converters.hudi.writing.put_new import put_new
 from converters.hudi.writing.retention import PRUNED_KEY, delete_before, delete_older_slices, still_listed
-from converters.hudi.writing.target_files import TargetFiles
+from converters.hudi.writing.target_files import TargetFiles, read_target_files
+from converters.hudi.writing.upkeep import FILES_PACE, STATISTICS_PACE, is_due, merged_statistics
 from converters.staging import Spool, no_room
-from converters.storage.base import Data, Storage
+from converters.storage.base import Storage
 from converters.storage.location import join
 
 __all__ = ["Changes", "Update"]
-
-_LOGS_OF_FILES = 10
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +47,11 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         added: Files to add, of ``SOURCE_FILES``.
         removed: Ids of the file groups to replace, by partition.
         extra: What the commit notes.
-        statistics: Keys and values for ``column_stats``, ascending by keys, to go into log files.
-        all_statistics: All of its records, for new base files instead; None where none are to be written.
+        statistics: Keys and values for ``column_stats``.
+        all_statistics: All of its records, ascending by keys, for when it gets new base files; None where they are to
+            be made of what is there.
+        statistics_switch: Whether statistics are of use only once the commit is visible, so that they have to be in log
+            files: a base file counts before.
         keep_from: Instants before this time may be given up, if the upkeep that this takes is done anyway.
         forget_before: Instants before this time must be given up; empty where none must.
     """
@@ -54,8 +59,9 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     added: pa.Table
     removed: Mapping[str, Sequence[str]]
     extra: Mapping[str, str]
-    statistics: tuple[pa.Array, pa.Array] | None = None
+    statistics: Records = ()
     all_statistics: Records | None = None
+    statistics_switch: bool = False
     keep_from: str = ""
     forget_before: str = ""
 
@@ -114,86 +120,87 @@ class Update:
         else:
             self._claim.release()
 
-    def commit(self, target: TargetFiles, changes: Changes) -> None:
+    def commit(self, changes: Changes, target: TargetFiles | None = None) -> None:
         """Write the commit, and do the upkeep that is due.
 
         Args:
-            target: The files that the target lists.
             changes: What to change.
+            target: The files that the target lists; None where they have not been read.
 
         Raises:
             CommitConflict: The claim was held for too long, or somebody does not respect it.
+            FullSyncNeeded: New base files of the statistics are due, and cannot be made of what is there.
         """
         content = CommitContent(self._base.config.version)
-        rewrites = bool(changes.forget_before) or self._most_logs(FILES) >= _LOGS_OF_FILES
-        cut = self._cut(changes) if rewrites else ""
+        due = self._due(changes)
+        cut = self._cut(changes, due) if FILES in due else ""
         extra = dict(changes.extra)
         if pruned := max(cut, self._base.noted.get(PRUNED_KEY, "")):
             extra[PRUNED_KEY] = pruned
-        self._put(self._claim.files.inflight, b"")
+        put_new(self._storage, self._claim.files.inflight, b"")
         metadata = MetadataCommit(self._storage, self._metadata_location, self.metadata_table.config, self.time)
-        self._write_files(metadata, target, changes.added, cut, whole=rewrites)
-        self._write_statistics(metadata, changes)
+        entries = files_entries([changes.added], [self.time])
+        if FILES in due:
+            target = target or read_target_files(self._base, self.metadata_table.files())
+            kept = target.listed.filter(still_listed(target, cut))
+            entries = _together(kept, entries)
+            metadata.base_files(FILES, [each.file_id for each in self._groups(FILES)], files_records(entries))
+        elif len(entries):
+            metadata.log_files(FILES, self._groups(FILES), *_whole(files_records(entries)))
+        self._write_statistics(metadata, changes, entries if COLUMN_STATS in due else None)
         metadata.complete(content.delta_commit)
         with Spool() as spool:
             with no_room():
                 content.write(spool, self.time, extra, changes.added, changes.removed)
             self._claim.check()
-            self._put(self._claim.files.completed, spool.content())
+            put_new(self._storage, self._claim.files.completed, spool.content())
         # The commit stands without it, and the next one finds it still to be done.
         with contextlib.suppress(TablecastError):
-            self._clean_up(pruned, slices=rewrites)
+            self._clean_up(pruned, slices=bool(due))
 
-    def _cut(self, changes: Changes) -> str:
+    def _due(self, changes: Changes) -> set[str]:
+        """The partitions that get new base files: with the statistics always the files, which say whose are kept."""
+        slices = self.metadata_table.slices
+        pays = is_due(slices.get(COLUMN_STATS, ()), STATISTICS_PACE) and not changes.statistics_switch
+        if changes.forget_before or pays:
+            return {FILES, COLUMN_STATS}
+        return {FILES} if is_due(slices[FILES], FILES_PACE) else set()
+
+    def _cut(self, changes: Changes, due: Collection[str]) -> str:
         """Instants before this time are given up; empty where none are."""
         keep_from = changes.keep_from
-        for each in self.metadata_table.slices.get(COLUMN_STATS, ()):
-            if changes.all_statistics is None and each.logs:
+        for each in self.metadata_table.slices.get(COLUMN_STATS, ()) if COLUMN_STATS not in due else ():
+            if each.logs:
                 # The blocks of its log files depend on instants after the base file's.
                 keep_from = min(keep_from, each.base_instant or "")
         cut = max(min(keep_from, self.time), changes.forget_before)
         return cut if any(each.time < cut for each in self._base.writes) else ""
 
-    def _write_files(
-        self, metadata: MetadataCommit, target: TargetFiles, added: pa.Table, cut: str, *, whole: bool
-    ) -> None:
-        entries = pa.table(
-            {
-                "partition": added["partition"].combine_chunks(),
-                "name": external_names(added["name"].combine_chunks(), self.time),
-                "size": added["size"].combine_chunks(),
-                "deleted": np.zeros(len(added), np.bool_),
-            }
-        )
-        groups = self._groups(FILES)
-        if whole:
-            kept = target.listed.filter(still_listed(target, cut))
-            metadata_entries = _together(kept, entries)
-            metadata.base_files(FILES, [each.file_id for each in groups], files_records(metadata_entries))
-        elif len(added):
-            known = set(self.metadata_table.partitions())
-            used = added["partition"].combine_chunks()
-            paths = used.dictionary.take(used.indices.unique()).to_pylist()
-            records = list(files_records(entries, sorted(path for path in paths if path not in known)))
-            keys = pa.concat_arrays([keys for keys, _ in records])
-            values = pa.concat_arrays([values for _, values in records])
-            metadata.log_files(FILES, groups, keys, values)
-
-    def _write_statistics(self, metadata: MetadataCommit, changes: Changes) -> None:
+    def _write_statistics(self, metadata: MetadataCommit, changes: Changes, entries: pa.Table | None) -> None:
+        """Write log files; base files where the entries of all files are given."""
         groups = self._groups(COLUMN_STATS)
         if not groups:
             return
-        if changes.all_statistics is not None:
+        if entries is not None and changes.all_statistics is not None:
             metadata.base_files(COLUMN_STATS, [each.file_id for each in groups], changes.all_statistics)
-        elif changes.statistics is not None and len(changes.statistics[0]):
-            metadata.log_files(COLUMN_STATS, groups, *changes.statistics)
+            return
+        keys, values = sorted_records(*_whole(changes.statistics))
+        if entries is None:
+            if len(keys):
+                metadata.log_files(COLUMN_STATS, groups, keys, values)
+            return
+        parsed = base_files(entries.set_column(0, "partition", entries["partition"].cast(pa.string())))
+        kept = FileKeys(parsed["partition"].combine_chunks(), parsed["name"].combine_chunks())
+        group = file_group_of(keys, len(groups))
+        for number, each in enumerate(self.metadata_table.slices[COLUMN_STATS]):
+            mine = pa.array(group == number)
+            new = keys.filter(mine), values.filter(mine)
+            merged = merged_statistics(self.metadata_table, each, new, kept)
+            metadata.base_files(COLUMN_STATS, [each.file_id], [merged])
 
     def _groups(self, partition: str) -> list[FileGroup]:
         slices = self.metadata_table.slices.get(partition, ())
         return [FileGroup(each.file_id, each.base_instant or "", each.next_version) for each in slices]
-
-    def _most_logs(self, partition: str) -> int:
-        return max((len(each.logs) for each in self.metadata_table.slices.get(partition, ())), default=0)
 
     def _clean_up(self, pruned: str, *, slices: bool) -> None:
         """Delete what no reader needs any more."""
@@ -214,11 +221,14 @@ class Update:
     def _timeline(self) -> Timeline:
         return read_timeline(self._storage, self._location, self._base.config)
 
-    def _put(self, path: str, data: Data) -> None:
-        try:
-            self._storage.put_if_absent(path, data)
-        except ObjectAlreadyExists as error:
-            raise CommitConflict(f"Somebody else has written '{path}'.") from error
+
+def _whole(records: Records) -> tuple[pa.Array, pa.Array]:
+    """All records in one piece."""
+    keys, values = [pa.array([], pa.binary())], [pa.array([], pa.large_binary())]
+    for some_keys, some_values in records:
+        keys.append(some_keys)
+        values.append(some_values.cast(pa.large_binary()))
+    return pa.concat_arrays(keys), pa.concat_arrays(values)
 
 
 def _together(kept: pa.Table, new: pa.Table) -> pa.Table:
