@@ -10,37 +10,34 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.errors import CorruptTable, FullSyncNeeded
-from converters.hudi.metadata_table.table import COLUMN_STATS, MetadataTable
+from converters.errors import CorruptTable
+from converters.hudi.changes.added_files import AddedFilesReader
+from converters.hudi.changes.telling import ChangeTeller
+from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.partitions.key_generators import PathField, path_fields
 from converters.hudi.partitions.reader import PartitionReader
 from converters.hudi.partitions.values import PathStyle
 from converters.hudi.partitions.xtable_spec import parse_partition_spec
+from converters.hudi.reading.columns import read_columns
 from converters.hudi.reading.file_batches import TableFiles, file_batches
-from converters.hudi.reading.indexed_statistics import IndexedStatistics
+from converters.hudi.reading.indexed_statistics import statistics_index
 from converters.hudi.reading.live_files import LiveFiles, find_live_files
 from converters.hudi.reading.samples import sample_files
 from converters.hudi.reading.statistics import StatisticsReader
-from converters.hudi.reading.stored_columns import promotions, times_are_as_said, two_level_lists
+from converters.hudi.reading.stored_columns import promotions, two_level_lists
 from converters.hudi.reading.table_state import TableState, read_table_state
-from converters.hudi.schema.column_history import read_column_history
-from converters.hudi.schema.dropped_columns import with_meta_columns, with_partition_columns
-from converters.hudi.schema.reader import TableSchema, parse_schema
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory
 from converters.hudi.timeline.instants import instant_millis
 from converters.model.change import Change
 from converters.model.schema import Schema
-from converters.model.snapshot import FieldIds, Snapshot, Table
+from converters.model.snapshot import Snapshot, Table
 from converters.parquet.field_ids import FieldIdCheck, Samples, settle_field_ids
 from converters.parquet.footers import Footer
-from converters.parquet.statistics import Shape
 from converters.storage.base import Storage
 from converters.storage.location import join
 from converters.sync.state import SyncState
 
 __all__ = ["HudiSource", "HudiSourceOptions"]
-
-_NO_VERSION = "0"
 
 
 class HudiSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
@@ -64,10 +61,11 @@ class HudiSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unkn
 class _View(msgspec.Struct, frozen=True):
     """One state of the table."""
 
-    version: str
+    state: TableState
+    metadata_table: MetadataTable | None
+    snapshot: Snapshot
     found: TableFiles
     reader: StatisticsReader
-    field_ids: FieldIds
 
 
 class HudiSource:
@@ -119,20 +117,14 @@ class HudiSource:
                 else that is named.
         """
         state = read_table_state(self._storage, self._location, self._options.as_of)
-        text, where = state.schema_text()
-        if self._options.meta_columns and state.config.populates_meta_fields:
-            text = with_meta_columns(text)
-        parsed = parse_schema(text, keep_meta_columns=self._options.meta_columns, where=where)
-        columns = parsed.schema
-        if state.config.drops_partition_columns:
-            columns = with_partition_columns(columns, state.config.partition_fields)
-        history = read_column_history(state, keep_meta_columns=self._options.meta_columns)
+        columns = read_columns(state, keep_meta_columns=self._options.meta_columns)
         metadata_table = MetadataTable.open(self._storage, self._location, state.config, state.timeline)
         live = find_live_files(state, metadata_table, leave_out_logs=self._options.read_optimized)
         paths = live.paths(self._location).combine_chunks()
         samples = sample_files(self._storage, self._samples, live.files, paths)
-        schema, field_ids = settle_field_ids(history.with_ids(columns), samples.footers, mapped=False, complete=False)
-        index = _index(metadata_table, parsed, schema, samples.shapes, state.config.indexed_columns)
+        schema, field_ids = settle_field_ids(columns.schema, samples.footers, mapped=False, complete=False)
+        indexed = state.config.indexed_columns
+        index = statistics_index(metadata_table, columns.parsed, schema, samples.shapes, indexed)
         reader = StatisticsReader(self._storage, index)
         fields, asked = self._fields(state.config)
         partitioned = PartitionReader(reader, live.files, paths).read(
@@ -140,12 +132,11 @@ class HudiSource:
         )
         shapes = (*samples.shapes, *partitioned.shapes)
         found = TableFiles(live.files, paths, partitioned.partitioning, partitioned.statistics)
-        self._view = _View(version=_version(state), found=found, reader=reader, field_ids=field_ids)
         old_lists = two_level_lists(schema, shapes)
         self._notes = [*_log_notes(live), *partitioned.partitioning.notes, *_list_notes(schema, old_lists)]
         config = state.config
-        return Snapshot(
-            version=self._view.version,
+        snapshot = Snapshot(
+            version=state.version,
             committed_at=0 if state.newest is None else instant_millis(state.newest.time, state.newest.where),
             file_count=len(live.files),
             pending_instants=tuple(instant_millis(each.time, each.where) for each in state.pending),
@@ -159,8 +150,8 @@ class HudiSource:
                 default_spec_id=partitioned.partitioning.spec.spec_id,
                 properties=config.properties,
                 metadata_path=hoodie_directory(self._location),
-                schema_text=text,
-                names_are_stable=history.names_are_stable(live.files["instant"].unique().to_pylist()),
+                schema_text=columns.text,
+                names_are_stable=columns.history.names_are_stable(live.files["instant"].unique().to_pylist()),
                 field_ids=field_ids,
                 feature_names=_feature_names(config),
                 promotions=promotions(schema, shapes),
@@ -168,6 +159,8 @@ class HudiSource:
                 other_columns=_other_columns(schema, (*samples.footers, *(shape.footer for shape in shapes))),
             ),
         )
+        self._view = _View(state=state, metadata_table=metadata_table, snapshot=snapshot, found=found, reader=reader)
+        return snapshot
 
     def data_files(self, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         """Stream the snapshot's files; see ``Source.data_files``.
@@ -176,14 +169,8 @@ class HudiSource:
             CorruptTable: The table was changed while it was read, or a data file that had to be read is missing.
             UnsupportedTableFeature: A data file contradicts the others.
         """
-        view = self._view
-        if view is None or view.version != snapshot.version:
-            self.snapshot()
-            view = self._view
-        if view is None or view.version != snapshot.version:
-            msg = f"The Hudi table at '{self._location}' was changed while it was read."
-            raise CorruptTable(msg, hint="Try again.")
-        ids = FieldIdCheck(self._storage, self._samples, snapshot.table.schema, view.field_ids, "none")
+        view = self._view_of(snapshot)
+        ids = FieldIdCheck(self._storage, self._samples, snapshot.table.schema, snapshot.table.field_ids, "none")
         for batch in file_batches(view.found, snapshot.table, view.reader):
             ids.check(batch.column("path"), batch.column("size"))
             yield batch
@@ -192,9 +179,35 @@ class HudiSource:
         """What was committed since a sync; see ``Source.changes``.
 
         Raises:
-            FullSyncNeeded: Always, so far.
+            FullSyncNeeded: The timeline does not tell it.
+            CorruptTable: The table was changed while it was read, or something that had to be read cannot be.
+            UnsupportedTableFeature: A file slice has log files now, or a new file cannot be carried.
         """
-        raise FullSyncNeeded("changes are not told one by one yet")
+        view = self._view_of(until)
+        config = view.state.config
+        fields, asked = self._fields(config)
+        files = AddedFilesReader(self._storage, view.metadata_table, config, fields, _style(config), asked=asked)
+        teller = ChangeTeller(
+            self._storage,
+            view.state,
+            view.metadata_table,
+            until,
+            files,
+            view.found.files["instant"].unique().to_pylist(),
+            keep_meta_columns=self._options.meta_columns,
+            leave_out_logs=self._options.read_optimized,
+        )
+        yield from teller.changes(since)
+
+    def _view_of(self, snapshot: Snapshot) -> _View:
+        view = self._view
+        if view is None or view.snapshot.version != snapshot.version:
+            self.snapshot()
+            view = self._view
+        if view is None or view.snapshot.version != snapshot.version:
+            msg = f"The Hudi table at '{self._location}' was changed while it was read."
+            raise CorruptTable(msg, hint="Try again.")
+        return view
 
     def _fields(self, config: TableConfig) -> tuple[Sequence[PathField], bool]:
         """What partition paths consist of, and whether the caller said so."""
@@ -203,31 +216,10 @@ class HudiSource:
         return path_fields(config), False
 
 
-def _index(
-    table: MetadataTable | None,
-    parsed: TableSchema,
-    schema: Schema,
-    shapes: Sequence[Shape],
-    indexed_columns: Sequence[str] | None,
-) -> IndexedStatistics | None:
-    if table is None or COLUMN_STATS not in table.slices:
-        return None
-    # The ids may have been changed since the schema was read.
-    paths = {parsed.schema.by_id[id_].path for id_ in parsed.in_millis}
-    in_millis = frozenset(node.id for node in schema.nodes if node.path in paths)
-    if not times_are_as_said(schema, in_millis, shapes):
-        return None
-    return IndexedStatistics(table, in_millis, indexed_columns)
-
-
 def _style(config: TableConfig) -> PathStyle:
     slashed = config.properties.get("hoodie.datasource.write.slash.separated.date.partitioning", "").lower() == "true"
     says_style = "hoodie.datasource.write.hive_style_partitioning" in config.properties
     return PathStyle(hive=config.hive_style if says_style else None, escaped=config.url_encoded, slashed_dates=slashed)
-
-
-def _version(state: TableState) -> str:
-    return _NO_VERSION if state.newest is None else state.newest.time
 
 
 def _table_id(config: TableConfig, location: str) -> str:

@@ -98,10 +98,10 @@ def _stats(*stats: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_base_file_has_its_rows_and_size() -> None:
-    base = {"fileId": "f", "path": "p=1/f_0-0-0_1.parquet", "numWrites": 7, "fileSizeInBytes": 99}
-    assert _stats(base) == [
-        {"partition": "p=1", "file_id": "f", "path": base["path"], "row_count": 7, "size": 99, "is_log": False}
-    ]
+    base: dict[str, Any] = {"fileId": "f", "path": "p=1/f_0-0-0_1.parquet", "numWrites": 7, "fileSizeInBytes": 99}
+    told = {"partition": "p=1", "file_id": "f", "path": base["path"], "row_count": 7, "size": 99, "is_log": False}
+    for previous, expected in (("0", "0"), ("null", None), (None, None)):
+        assert _stats({**base, "prevCommit": previous}) == [{**told, "previous": expected}]
 
 
 def test_what_nobody_counted_is_unknown() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from converters.hudi.metadata_table.files import merged_files
 from converters.hudi.metadata_table.keys import FileKeys
@@ -102,6 +103,16 @@ class MetadataTable(msgspec.Struct, frozen=True, dict=True):
             UnsupportedTableFeature: A file is of a form that is not supported.
         """
         return self._partitions_and_files[1]
+
+    def files_of(self, partitions: Sequence[str]) -> pa.Table:
+        """The files of some partitions, as ``files`` returns those of all.
+
+        Raises:
+            CorruptTable: A file is damaged.
+            UnsupportedTableFeature: A file is of a form that is not supported.
+        """
+        found = self.files()
+        return found.filter(pc.is_in(found["partition"], value_set=pa.array(partitions, pa.string())))
 
     def column_stats(self, files: pa.Table, columns: Sequence[str]) -> pa.Table | None:
         """Statistics of columns in files.

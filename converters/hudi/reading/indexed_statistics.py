@@ -23,12 +23,14 @@ from collections.abc import Collection, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.hudi.metadata_table.table import MetadataTable
-from converters.model.schema import Leaf
+from converters.hudi.metadata_table.table import COLUMN_STATS, MetadataTable
+from converters.hudi.reading.stored_columns import times_are_as_said
+from converters.hudi.schema.reader import TableSchema
+from converters.model.schema import Leaf, Schema
 from converters.model.types import FixedType, PrimitiveType, Type, arrow_type
-from converters.parquet.statistics import FileStatistics, LeafStatistics
+from converters.parquet.statistics import FileStatistics, LeafStatistics, Shape
 
-__all__ = ["IndexedStatistics"]
+__all__ = ["IndexedStatistics", "statistics_index"]
 
 _LEFT_OUT = ("string", "binary", "uuid")
 _TIMES = ("timestamp", "timestamptz")
@@ -109,6 +111,32 @@ class IndexedStatistics:
                 pc.and_kleene(pc.and_kleene(known, pc.equal(nulls, 0)), pc.invert(external)), fill_value=False
             ),
         )
+
+
+def statistics_index(
+    table: MetadataTable | None,
+    parsed: TableSchema,
+    schema: Schema,
+    shapes: Sequence[Shape],
+    indexed_columns: Collection[str] | None,
+) -> IndexedStatistics | None:
+    """The statistics of a table's metadata table; None where there are none that may be used.
+
+    Args:
+        table: The metadata table, if there is one.
+        parsed: The table's schema as it is written.
+        schema: The same, with other ids perhaps.
+        shapes: The different schemas of the table's files.
+        indexed_columns: As ``IndexedStatistics`` takes them.
+    """
+    if table is None or COLUMN_STATS not in table.slices:
+        return None
+    # The ids may have been changed since the schema was read.
+    paths = {parsed.schema.by_id[id_].path for id_ in parsed.in_millis}
+    in_millis = frozenset(node.id for node in schema.nodes if node.path in paths)
+    if not times_are_as_said(schema, in_millis, shapes):
+        return None
+    return IndexedStatistics(table, in_millis, indexed_columns)
 
 
 def typed(bounds: pa.Array, type_: Type, *, in_millis: bool) -> pa.Array:

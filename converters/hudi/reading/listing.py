@@ -7,7 +7,7 @@ A directory that holds ``.hoodie_partition_metadata`` is a partition; nothing be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from converters.storage.base import ObjectMeta, Storage
 from converters.storage.location import join, relative_to
 
-__all__ = ["FILE_COLUMNS", "list_files"]
+__all__ = ["FILE_COLUMNS", "list_files", "list_partitions"]
 
 FILE_COLUMNS = pa.schema([("partition", pa.string()), ("name", pa.string()), ("size", pa.int64())])
 """What ``list_files`` returns: the partition's path (``""`` for the table's own directory), name, size in bytes."""
@@ -55,6 +55,18 @@ def list_files(storage: Storage, location: str, known_partitions: Iterable[str] 
             lacking, pool.map(lambda path: _list(storage, location, path), lacking), strict=True
         ):
             found[partition] = objects
+    return _table(found)
+
+
+def list_partitions(storage: Storage, location: str, partitions: Iterable[str]) -> pa.Table:
+    """Every file in some partitions; arguments and result are those of ``list_files``."""
+    wanted = list(dict.fromkeys(partitions))
+    with ThreadPoolExecutor(_LISTERS) as pool:
+        listed = pool.map(lambda path: list(storage.list(join(location, path) if path else location)), wanted)
+        return _table(dict(zip(wanted, listed, strict=True)))
+
+
+def _table(found: Mapping[str, Sequence[ObjectMeta]]) -> pa.Table:
     rows = [(partition, each) for partition in sorted(found) for each in found[partition]]
     columns = [
         pa.array([partition for partition, _ in rows], pa.string()),

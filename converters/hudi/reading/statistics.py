@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,17 +13,35 @@ from converters.model.schema import Leaf
 from converters.parquet.statistics import FileStatistics, LeafStatistics, Shape, read_statistics
 from converters.storage.base import Storage
 
-if TYPE_CHECKING:
-    from converters.hudi.reading.indexed_statistics import IndexedStatistics
+__all__ = ["ReadStatistics", "StatisticsIndex", "StatisticsReader", "model_statistics"]
 
-__all__ = ["StatisticsReader", "model_statistics"]
+
+class StatisticsIndex(Protocol):
+    """Where statistics are without a look at the files themselves."""
+
+    def read(self, files: pa.Table, leaves: Sequence[Leaf], /) -> FileStatistics | None:
+        """What is known of some files; None where there are no statistics at all."""
+        ...
+
+
+class ReadStatistics:
+    """Statistics that were read from the files before."""
+
+    def __init__(self, statistics: FileStatistics) -> None:
+        """Take them: of all columns of the files that will be asked for."""
+        self.statistics = statistics
+
+    def read(self, _files: pa.Table, leaves: Sequence[Leaf], /) -> FileStatistics:
+        """See ``StatisticsIndex.read``."""
+        columns = {leaf.field.id: self.statistics.columns[leaf.field.id] for leaf in leaves}
+        return FileStatistics(self.statistics.row_count, columns, self.statistics.shapes)
 
 
 class StatisticsReader:
     """Reads statistics of files of one table."""
 
-    def __init__(self, storage: Storage, index: IndexedStatistics | None) -> None:
-        """Take the statistics of the metadata table, where there are some."""
+    def __init__(self, storage: Storage, index: StatisticsIndex | None) -> None:
+        """Take the statistics that are known, where there are some."""
         self._storage = storage
         self._index = index
 

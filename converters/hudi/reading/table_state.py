@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import msgspec
@@ -17,7 +17,10 @@ from converters.hudi.timeline.commit_metadata import REPLACED, WRITE_STATS, Comm
 from converters.storage.base import Storage
 from converters.storage.location import join
 
-__all__ = ["TableState", "read_table_state"]
+__all__ = ["NO_VERSION", "TableState", "read_table_state"]
+
+NO_VERSION = "0"
+"""The version of a table that nothing was written to."""
 
 _REPLACING = frozenset({"replacecommit", "clustering"})
 
@@ -31,6 +34,8 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         config: Its properties.
         timeline: Its active timeline.
         as_of: The time of the last instant to take into account; empty for all.
+        only: Times of the completed writes of the active timeline that count; None for all.
+        commits: What was read of commits, by their paths.
     """
 
     storage: Storage
@@ -38,11 +43,17 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
     config: TableConfig
     timeline: Timeline
     as_of: str = ""
+    only: frozenset[str] | None = None
+    commits: dict[str, CommitMetadata] = msgspec.field(default_factory=dict)
+
+    def at(self, writes: Iterable[Instant]) -> TableState:
+        """The table when only these of its completed writes, and those that are archived, had been completed."""
+        return msgspec.structs.replace(self, only=frozenset(each.time for each in writes))
 
     @cached_property
     def writes(self) -> tuple[Instant, ...]:
         """Completed instants that wrote data files, in the order in which they count."""
-        return tuple(each for each in self.timeline.writes() if self._is_in_time(each.time))
+        return tuple(each for each in self.timeline.writes() if self._counts(each.time))
 
     @property
     def newest(self) -> Instant | None:
@@ -54,10 +65,19 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         """Writes that are still running, or broke off, and began before the newest one that is completed."""
         if self.newest is None:
             return ()
-        return tuple(each for each in self.timeline.pending() if each.is_write and each.time < self.newest.time)
+        done = {each.time for each in self.writes}
+        writes = (each for each in self.timeline.instants if each.is_write and each.time not in done)
+        return tuple(each for each in writes if each.time < self.newest.time)
+
+    @property
+    def version(self) -> str:
+        """The newest write's time; ``"0"`` where there is none."""
+        return NO_VERSION if self.newest is None else self.newest.time
 
     def is_committed(self, time: str) -> bool:
         """Whether what the instant of this time wrote is to be seen."""
+        if self.timeline.is_completed(time):
+            return self._counts(time)
         return self._is_in_time(time) and self.timeline.is_committed(time)
 
     def log_time(self, time: str) -> str | None:
@@ -78,10 +98,19 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         Raises:
             CorruptTable: It cannot be read.
         """
-        known = self._commits.get(instant.path)
+        known = self.commits.get(instant.path)
         if known is None:
-            known = self._commits[instant.path] = read_commit(self.storage, instant, with_files=False)
+            known = self.commits[instant.path] = read_commit(self.storage, instant, with_files=False)
         return known
+
+    def whole_commit(self, instant: Instant) -> CommitMetadata:
+        """What a completed write did, with the files that it wrote.
+
+        Raises:
+            CorruptTable: It cannot be read.
+        """
+        found = self.commits[instant.path] = read_commit(self.storage, instant)
+        return found
 
     def replaced(self) -> pa.Table:
         """``partition`` and ``file_id`` of the file groups that completed instants have replaced.
@@ -89,8 +118,15 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         Raises:
             CorruptTable: One of the instants cannot be read.
         """
-        found = [self.commit(each).replaced for each in self.writes if each.action in _REPLACING]
-        return pa.concat_tables([REPLACED.empty_table(), *found])
+        return pa.concat_tables([REPLACED.empty_table(), *(each.replaced for each in self.replacements())])
+
+    def replacements(self) -> list[CommitMetadata]:
+        """The completed instants of the active timeline that may have replaced file groups, without their files.
+
+        Raises:
+            CorruptTable: One of the instants cannot be read.
+        """
+        return [self.commit(each) for each in self.writes if each.action in _REPLACING]
 
     def schema_text(self) -> tuple[str, str]:
         """The table's Avro schema, and what it is from, for messages (``TableSchemaResolver``).
@@ -120,16 +156,15 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
             return WRITE_STATS.empty_table()
         return read_commit(self.storage, self.newest).write_stats
 
+    def _counts(self, time: str) -> bool:
+        return self._is_in_time(time) and (self.only is None or time in self.only)
+
     def _is_in_time(self, time: str) -> bool:
         return not self.as_of or time <= self.as_of
 
     def _commits_from_newest(self) -> Iterator[CommitMetadata]:
         yield from map(self.commit, reversed(self.writes))
         yield from archived_commits(self.storage, self.location, self.config)
-
-    @cached_property
-    def _commits(self) -> dict[str, CommitMetadata]:
-        return {}
 
     @cached_property
     def _completion_times(self) -> dict[str, str]:

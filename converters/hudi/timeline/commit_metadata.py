@@ -30,6 +30,7 @@ WRITE_STATS = pa.schema(
         pa.field("row_count", pa.int64()),
         pa.field("size", pa.int64()),
         pa.field("is_log", pa.bool_(), nullable=False),
+        pa.field("previous", pa.string()),
     ]
 )
 """Columns of ``CommitMetadata.write_stats``."""
@@ -46,12 +47,16 @@ _STAT_FIELDS = {
     "numWrites": pa.int64(),
     "fileSizeInBytes": pa.int64(),
     "totalWriteBytes": pa.int64(),
+    "prevCommit": pa.string(),
 }
 _STAT_ATTRIBUTES = dict(
     zip(
-        ("file_id", "path", "num_writes", "file_size_in_bytes", "total_write_bytes"), _STAT_FIELDS.values(), strict=True
+        ("file_id", "path", "num_writes", "file_size_in_bytes", "total_write_bytes", "prev_commit"),
+        _STAT_FIELDS.values(),
+        strict=True,
     )
 )
+_NO_COMMIT = "null"
 _LOG = r"^(?:.*/)?\.[^/]*\.log\.[^/]*$"
 
 
@@ -61,6 +66,7 @@ class _WriteStat(msgspec.Struct, rename="camel", gc=False):
     num_writes: int | None = None
     file_size_in_bytes: int | None = None
     total_write_bytes: int | None = None
+    prev_commit: str | None = None
 
 
 class _Outline(msgspec.Struct, rename="camel"):
@@ -85,7 +91,8 @@ class CommitMetadata(msgspec.Struct, frozen=True, kw_only=True):
         extra: What the writer noted; the values are never null.
         write_stats: The files written, one row each: ``partition`` (``""`` when unpartitioned), ``file_id``, ``path``
             (from the table's directory, as recorded: names of foreign files end in ``_hudiext``), ``row_count`` (null
-            for log files and where unknown), ``size`` in bytes (null where unknown) and ``is_log``.
+            for log files and where unknown), ``size`` in bytes (null where unknown), ``is_log`` and ``previous``: the
+            time of the instant that wrote what the file group had before (null where it is a new one).
         replaced: The file groups that readers no longer see from this commit on: ``partition`` and ``file_id``.
         compacted: Whether it is a compaction, as the writer says.
     """
@@ -211,7 +218,7 @@ def _decode_json(data: bytes, where: str, kind: type[_Outline]) -> _Outline:
 
 
 def _write_stats(partitions: pa.Array, columns: Sequence[pa.Array]) -> pa.Table:
-    file_ids, paths, rows, sizes, written = columns
+    file_ids, paths, rows, sizes, written, previous = columns
     is_log = pc.fill_null(pc.match_substring_regex(paths, _LOG), pa.scalar(value=False))
     table = pa.table(
         [
@@ -221,6 +228,7 @@ def _write_stats(partitions: pa.Array, columns: Sequence[pa.Array]) -> pa.Table:
             pc.if_else(is_log, pa.scalar(None, pa.int64()), _known(rows, above=-1)),
             pc.coalesce(_known(sizes, above=0), _known(written, above=0)),
             is_log,
+            pc.if_else(pc.equal(previous, _NO_COMMIT), pa.scalar(None, pa.string()), previous),
         ],
         names=WRITE_STATS.names,
     )

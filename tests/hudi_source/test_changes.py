@@ -1,0 +1,120 @@
+"""Changes of Hudi tables, one after the other, lead from the files of any former state to those of the present one."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from converters.errors import FullSyncNeeded, UnsupportedTableFeature
+from converters.hudi.source import HudiSource
+from converters.model.change import Change
+from converters.model.data_file import data_file_schema
+from converters.model.snapshot import Snapshot
+from converters.sync.state import SyncState
+from tests.changes import Files, files_of
+from tests.hudi_source.tables import opened
+
+STAGES = Path("/corpus/stages/hudi")
+ARCHIVED = "archived"
+"""A chain whose first commit is archived at its second stage."""
+
+
+def state_of(snapshot: Snapshot) -> SyncState:
+    """What a sync to a snapshot leaves."""
+    return SyncState(
+        last_instant=snapshot.committed_at,
+        source_format="HUDI",
+        source_version=snapshot.version,
+        pending_instants=snapshot.pending_instants,
+    )
+
+
+def relative(files: Files, source: HudiSource) -> Files:
+    """The files by their paths from the table's directory."""
+    return {path.removeprefix(source.location()): said for path, said in files.items()}
+
+
+def fold(files: Files, change: Change, source: HudiSource) -> Files:
+    """The files after a change, checked for what a change promises."""
+    added: Files = {}
+    for batch in change.added():
+        assert batch.schema == _shape(change)
+        rows = batch.select(["path", "size", "row_count", "deletion_vector"]).to_pylist()
+        for row in rows:
+            path = row["path"].removeprefix(source.location())
+            assert path not in added
+            assert row["row_count"] is not None
+            added[path] = (row["size"], row["row_count"], row["deletion_vector"])
+    removed = {path.removeprefix(source.location()) for path in change.removed.to_pylist()}
+    assert removed <= files.keys()
+    assert not removed & added.keys()
+    if change.adds_only_new:
+        assert not added.keys() & files.keys()
+    return {**{path: said for path, said in files.items() if path not in removed}, **added}
+
+
+def _shape(change: Change) -> pa.Schema:
+    return data_file_schema(change.snapshot.table.schema, change.snapshot.table.specs)
+
+
+def check_chain(tables: list[Path], **options: object) -> list[int]:
+    """Fold the changes between every two of some states of a table; returns how many changes each pair took."""
+    sources = [opened(table, **options) for table in tables]
+    states = [(source, source.snapshot(), relative(files_of(source), source)) for source in sources]
+    by_version = {snapshot.version: (snapshot, files) for _, snapshot, files in states}
+    counts: list[int] = []
+    for (_, since, before), (source, until, after) in itertools.combinations(states, 2):
+        files, last = before, None
+        counts.append(0)
+        for change in source.changes(state_of(since), until):
+            files, last = fold(files, change, source), change.snapshot
+            counts[-1] += 1
+            if last.version in by_version:
+                expected, expected_files = by_version[last.version]
+                assert files == expected_files
+                assert is_like(last, expected)
+        assert files == after
+        assert last is until or (last is None and since.version == until.version)
+    return counts
+
+
+def is_like(told: Snapshot, read: Snapshot) -> bool:
+    """Whether a snapshot on the way is as one that was read when it was the newest."""
+    known = [
+        (each.version, each.committed_at, each.pending_instants, each.table.schema, each.table.specs)
+        for each in (told, read)
+    ]
+    return known[0] == known[1]
+
+
+def readable(tables: list[Path]) -> list[Path]:
+    """Those of the states that can be converted."""
+    found = []
+    for table in tables:
+        try:
+            opened(table).snapshot()
+        except UnsupportedTableFeature:
+            continue
+        found.append(table)
+    return found
+
+
+@pytest.mark.parametrize("case", sorted({path.name for path in STAGES.iterdir()} - {ARCHIVED}))
+def test_changes_lead_from_each_stage_of_a_table_to_each_later_one(case: str) -> None:
+    stages = sorted((STAGES / case).iterdir())
+    counts = check_chain(readable(stages))
+    assert all(counts)
+
+
+def test_what_was_archived_is_not_told() -> None:
+    before, source = (opened(STAGES / ARCHIVED / stage) for stage in ("stage1", "stage2"))
+    with pytest.raises(FullSyncNeeded, match="is archived"):
+        next(source.changes(state_of(before.snapshot()), source.snapshot()))
+
+
+@pytest.mark.parametrize("case", ["mor_v6", "mor_v9", "sql_table"])
+def test_so_they_do_where_log_files_are_left_out(case: str) -> None:
+    check_chain(sorted((STAGES / case).iterdir()), read_optimized=True)
