@@ -23,11 +23,16 @@ def has_name_mapping(metadata: TableMetadata) -> bool:
     return NAME_MAPPING_KEY in metadata.properties
 
 
-def names_are_stable(metadata: TableMetadata, schema: Schema) -> bool:
+def names_are_stable(metadata: TableMetadata, schema: Schema, highest_schema_id: int) -> bool:
     """Whether each column of ``schema`` has had one name always, which no other column ever had.
 
     Names are compared without case, because engines read Delta tables so; where a former schema was removed from the
     metadata, nothing is known and the answer is no.
+
+    Args:
+        metadata: The table.
+        schema: The columns.
+        highest_schema_id: Schemas of higher ids came later.
 
     Raises:
         CorruptTable: The name mapping is not understood.
@@ -38,17 +43,17 @@ def names_are_stable(metadata: TableMetadata, schema: Schema) -> bool:
     owners = {_folded(path): id_ for id_, path in own.items()}
     if len(owners) < len(own):
         return False
-    for path, id_ in _former_names(metadata):
+    for path, id_ in _former_names(metadata, highest_schema_id):
         if own.get(id_, path) != path or owners.get(_folded(path), id_) != id_:
             return False
     return True
 
 
-def promotions(metadata: TableMetadata, schema: Schema) -> dict[int, str]:
-    """The first type of each column whose type was widened, by field id."""
+def promotions(metadata: TableMetadata, schema: Schema, highest_schema_id: int) -> dict[int, str]:
+    """The first type of each column whose type was widened, by field id; arguments as for ``names_are_stable``."""
     now = _types(metadata.schema_of(schema.schema_id))
     found: dict[int, str] = {}
-    for former in sorted(metadata.schemas, key=lambda each: each.schema_id or 0):
+    for former in sorted(_schemas(metadata, highest_schema_id), key=lambda each: each.schema_id or 0):
         for id_, type_ in _types(former).items():
             if id_ in now and id_ not in found and _is_promotion(type_, now[id_]):
                 found[id_] = type_
@@ -62,8 +67,12 @@ def _is_complete(metadata: TableMetadata) -> bool:
     return len(ids) == max(ids) + 1 and metadata.last_column_id <= highest
 
 
-def _former_names(metadata: TableMetadata) -> Iterator[tuple[_Path, int]]:
-    for former in metadata.schemas:
+def _schemas(metadata: TableMetadata, highest_id: int) -> Iterator[SchemaJson]:
+    return (each for each in metadata.schemas if (each.schema_id or 0) <= highest_id)
+
+
+def _former_names(metadata: TableMetadata, highest_schema_id: int) -> Iterator[tuple[_Path, int]]:
+    for former in _schemas(metadata, highest_schema_id):
         yield from ((path, id_) for path, id_, _ in _walk(former.fields, ()))
     if has_name_mapping(metadata):
         yield from mapped_names(parse_name_mapping(metadata.properties[NAME_MAPPING_KEY]))

@@ -19,16 +19,26 @@ from converters.avro.reader import FlatSchema, UndecodableRowsError, decode_rows
 from converters.errors import CorruptTable, ObjectNotFound
 from converters.iceberg.avro_schema import flatten
 from converters.iceberg.manifest_list_reader import ManifestFile
+from converters.iceberg.path_filter import PathFilter
 from converters.storage.base import Storage
 from converters.storage.location import split
 
-__all__ = ["Entries", "read_entries"]
+__all__ = ["DATA_COLUMNS", "DELETE_COLUMNS", "FILE_COLUMNS", "Entries", "read_entries"]
 
-STATUS, CONTENT, PATH, FORMAT, ROWS, SIZE = "f0", "f134", "f100", "f101", "f103", "f104"
+STATUS, SEQUENCE, CONTENT, PATH, FORMAT, ROWS, SIZE = "f0", "f3", "f134", "f100", "f101", "f103", "f104"
 NULL_COUNTS, NAN_COUNTS, LOWER, UPPER, KEY_METADATA = "f110", "f137", "f125", "f128", "f131"
+EQUALITY_IDS, REFERENCED, OFFSET, LENGTH = "f135", "f143", "f144", "f145"
 """Column names of entries: ``f`` and the spec's field id."""
 
-_COLUMNS = (STATUS, CONTENT, PATH, FORMAT, ROWS, SIZE, NULL_COUNTS, NAN_COUNTS, LOWER, UPPER, KEY_METADATA)
+FILE_COLUMNS = (STATUS, SEQUENCE, CONTENT, PATH, FORMAT, ROWS, SIZE, KEY_METADATA)
+"""What identifies a file and says how it is to be read."""
+
+DATA_COLUMNS = (*FILE_COLUMNS, NULL_COUNTS, NAN_COUNTS, LOWER, UPPER)
+"""The same, and the columns' statistics."""
+
+DELETE_COLUMNS = (*FILE_COLUMNS, LOWER, UPPER, EQUALITY_IDS, REFERENCED, OFFSET, LENGTH)
+"""All that is said of a delete file."""
+
 _DELETED = 2
 _BYTES_PER_CHUNK = 8 * 2**20
 _BYTES_AHEAD = 64 * 2**20
@@ -36,7 +46,11 @@ _REQUESTS_AHEAD = 8
 
 
 class Entries(msgspec.Struct, frozen=True):
-    """Live entries of one or several manifests: their spec, their schema, and the columns; one chunk each."""
+    """Live entries of one or several manifests: their spec, their schema, and the columns; one chunk each.
+
+    ``SEQUENCE`` is never null: what an entry does not say it has from its manifest (spec, "Sequence Number
+    Inheritance").
+    """
 
     spec_id: int
     schema: FlatSchema
@@ -47,12 +61,17 @@ class _Part(msgspec.Struct, frozen=True):
     """A block of a manifest."""
 
     where: str
+    sequence_number: int
     rows: int
     content: bytes
 
 
 def read_entries(
-    storage: Storage, manifests: Sequence[ManifestFile], rows_wanted: int, *, statistics: bool = True
+    storage: Storage,
+    manifests: Sequence[ManifestFile],
+    rows_wanted: int,
+    columns: Sequence[str] = DATA_COLUMNS,
+    only: PathFilter | None = None,
 ) -> Iterator[Entries]:
     """Stream the entries of manifests that are not deleted.
 
@@ -60,14 +79,14 @@ def read_entries(
         storage: Where they lie.
         manifests: Which to read, in order.
         rows_wanted: Most entries to yield at once.
-        statistics: Whether the columns' statistics are wanted.
+        columns: Which are wanted, ``FILE_COLUMNS`` among them.
+        only: Which files; all when None.
 
     Raises:
         CorruptTable: A manifest is missing or unreadable; the message names it.
         LimitExceeded: One is larger than the limits.
         UnsupportedTableFeature: One uses an unknown codec.
     """
-    names = [name for name in _COLUMNS if statistics or name not in {NULL_COUNTS, NAN_COUNTS, LOWER, UPPER}]
     pending: list[_Part] = []
     pending_key: tuple[bytes, int] = (b"", 0)
     rows = size = 0
@@ -76,16 +95,18 @@ def read_entries(
         file = open_avro(data, where)
         key = (file.schema, _spec_id(manifest, file))
         for block_rows, content in blocks(file):
+            if only is not None and not only.may_be_in(content):
+                continue
             full = rows + block_rows > rows_wanted or size + len(content) > _BYTES_PER_CHUNK
             if pending and (full or key != pending_key):
-                yield from _decoded(pending_key, pending, names, rows_wanted)
+                yield from _decoded(pending_key, pending, columns, rows_wanted, only)
                 pending, rows, size = [], 0, 0
             pending_key = key
-            pending.append(_Part(where, block_rows, content))
+            pending.append(_Part(where, manifest.sequence_number, block_rows, content))
             rows += block_rows
             size += len(content)
     if pending:
-        yield from _decoded(pending_key, pending, names, rows_wanted)
+        yield from _decoded(pending_key, pending, columns, rows_wanted, only)
 
 
 def _spec_id(manifest: ManifestFile, file: AvroFile) -> int:
@@ -97,7 +118,9 @@ def _spec_id(manifest: ManifestFile, file: AvroFile) -> int:
         raise CorruptTable(f"{file.where} does not say which partition spec it is of.") from error
 
 
-def _decoded(key: tuple[bytes, int], parts: list[_Part], names: Sequence[str], rows_wanted: int) -> Iterator[Entries]:
+def _decoded(
+    key: tuple[bytes, int], parts: list[_Part], names: Sequence[str], rows_wanted: int, only: PathFilter | None
+) -> Iterator[Entries]:
     text, spec_id = key
     where = parts[0].where
     schema = flatten(text, where)
@@ -109,11 +132,14 @@ def _decoded(key: tuple[bytes, int], parts: list[_Part], names: Sequence[str], r
         table = _rows(schema, parts, wanted)
     except UndecodableRowsError as error:
         raise CorruptTable(f"{_culprit(schema, parts, wanted)} cannot be decoded: {error}.") from error
-    deleted = pc.equal(table.column(STATUS), _DELETED)
-    if pc.any(deleted).as_py():
-        table = table.filter(pc.invert(deleted)).combine_chunks()
+    table = _with_sequence_numbers(table, parts)
+    kept = pc.not_equal(table.column(STATUS), _DELETED)
+    if not pc.all(kept).as_py():
+        table = table.filter(kept).combine_chunks()
     if len(table):
         _check(table, where)
+    if only is not None:
+        table = table.filter(only.mask(table.column(PATH).combine_chunks())).combine_chunks()
     for start in range(0, len(table), rows_wanted):
         yield Entries(spec_id, schema, table.slice(start, rows_wanted))
 
@@ -121,6 +147,14 @@ def _decoded(key: tuple[bytes, int], parts: list[_Part], names: Sequence[str], r
 def _rows(schema: FlatSchema, parts: Sequence[_Part], wanted: Sequence[str]) -> pa.Table:
     count = sum(part.rows for part in parts)
     return decode_rows(schema, count, [part.content for part in parts], wanted, key=PATH)
+
+
+def _with_sequence_numbers(table: pa.Table, parts: Sequence[_Part]) -> pa.Table:
+    inherited = pa.array(np.repeat([part.sequence_number for part in parts], [part.rows for part in parts]), pa.int64())
+    place = table.schema.get_field_index(SEQUENCE)
+    if place < 0:
+        return table.append_column(SEQUENCE, inherited)
+    return table.set_column(place, SEQUENCE, pc.coalesce(table.column(place).cast(pa.int64()), inherited))
 
 
 def _culprit(schema: FlatSchema, parts: Sequence[_Part], wanted: Sequence[str]) -> str:

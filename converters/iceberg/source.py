@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar, Self
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from converters.errors import CorruptTable, FullSyncNeeded, InvalidOption, UnsupportedTableFeature
-from converters.iceberg.deletes import refuse_deletes
-from converters.iceberg.file_batches import file_batch
-from converters.iceberg.history import has_name_mapping, names_are_stable, promotions
-from converters.iceberg.locate import LoadedTable, has_metadata, load_table, table_directory
-from converters.iceberg.manifest_list_reader import DATA, DELETES, ManifestFile, read_manifest_list
-from converters.iceberg.manifest_reader import FORMAT, PATH, SIZE, read_entries
+from converters.errors import CorruptTable, InvalidOption
+from converters.iceberg.live_files import live_files, row_deletes, with_vectors
+from converters.iceberg.locate import has_metadata, load_table, table_directory
 from converters.iceberg.metadata import MAIN_BRANCH, SnapshotJson, TableMetadata
-from converters.iceberg.partition import spec_from_json
-from converters.iceberg.schema import narrow_types, schema_from_json, schema_text
+from converters.iceberg.stored_ids import StoredIds
+from converters.iceberg.view import View, describe, read_view, snapshot_number
 from converters.model.change import Change
-from converters.model.data_file import data_file_schema, rows_per_batch
-from converters.model.partition import PartitionSpec
-from converters.model.snapshot import FieldIds, Snapshot, Table
+from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
-from converters.storage.location import canonical, canonical_all, join
+from converters.storage.location import canonical, join
 from converters.sync.state import SyncState
 
 __all__ = ["IcebergSource", "IcebergSourceOptions"]
-
-_NO_VERSION = "0"
-_FOOTERS_AT_ONCE = 4096
 
 
 class IcebergSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
@@ -39,10 +29,13 @@ class IcebergSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_u
     Attributes:
         ref: The branch or tag to read; ``main`` by default.
         snapshot_id: The snapshot to read instead.
+        read_data: Whether data files may be read where the metadata does not tell which rows equality deletes delete;
+            without, a table with such deletes is refused.
     """
 
     ref: str | None = None
     snapshot_id: int | None = None
+    read_data: bool = False
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -59,15 +52,6 @@ _DATA_PATHS = ("write.data.path", "write.folder-storage.path", "write.object-sto
 """Table properties that say where data files go, the first one first (Iceberg, ``LocationProviders``)."""
 
 
-class _View(msgspec.Struct, frozen=True):
-    """One state of the table: its metadata, the snapshot (None: no rows), and the snapshot's manifests."""
-
-    loaded: LoadedTable
-    snapshot: SnapshotJson | None
-    schema_id: int
-    manifests: tuple[ManifestFile, ...]
-
-
 class IcebergSource:
     """Reads Iceberg tables of format versions 1 to 3; see ``converters.formats.Source``."""
 
@@ -78,8 +62,8 @@ class IcebergSource:
         self._storage = storage
         self._location = location
         self._options = options
-        self._view: _View | None = None
-        self._known_field_ids: tuple[_View, FieldIds] | None = None
+        self._view: View | None = None
+        self._stored_ids = StoredIds(storage)
 
     @classmethod
     def is_table(cls, storage: Storage, location: str) -> bool:
@@ -112,87 +96,30 @@ class IcebergSource:
     def snapshot(self) -> Snapshot:
         """Read the state of the main branch, or of what the options ask for; see ``Source.snapshot``."""
         view = self._read()
-        metadata = view.loaded.metadata
-        schema_json = metadata.schema_of(view.schema_id)
-        schema = schema_from_json(schema_json, narrow_types(metadata.properties))
-        stable = names_are_stable(metadata, schema)
-        table = Table(
-            format=self.format_name,
-            location=view.loaded.location,
-            id=metadata.table_uuid or metadata.location,
-            description=metadata.properties.get("comment"),
-            schema=schema,
-            metadata_path=view.loaded.path,
-            schema_text=schema_text(schema_json),
-            specs=_specs(metadata, view.manifests),
-            default_spec_id=metadata.default_spec_id,
-            properties=metadata.properties,
-            names_are_stable=stable,
-            field_ids=self._field_ids(view, stable=stable),
-            feature_names=tuple(_feature_names(metadata, view.manifests)),
-            promotions=promotions(metadata, schema),
-        )
-        counts = [manifest.live for manifest in view.manifests if manifest.content == DATA]
-        return Snapshot(
-            version=_NO_VERSION if view.snapshot is None else str(view.snapshot.snapshot_id),
-            committed_at=metadata.last_updated_ms if view.snapshot is None else view.snapshot.timestamp_ms,
-            table=table,
-            file_count=None if None in counts else sum(count or 0 for count in counts),
-        )
+        return describe(view, self._stored_ids.of(view))
 
     def data_files(self, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         """Stream the live files of a snapshot; see ``Source.data_files``."""
         view = self._view_of(snapshot)
-        table = snapshot.table
-        limit = rows_per_batch(table.schema)
-        refuse_deletes(self._storage, [each for each in view.manifests if each.content == DELETES])
-        data = [each for each in view.manifests if each.content == DATA]
-        shape = data_file_schema(table.schema, table.specs)
-        for entries in read_entries(self._storage, data, limit):
-            yield file_batch(entries, table, shape)
+        deletes = row_deletes(self._storage, view, may_read_data=self._options.read_data)
+        for entries, batch in live_files(self._storage, view.data, snapshot.table):
+            yield with_vectors(entries, batch, deletes)
 
     def changes(self, since: SyncState, until: Snapshot) -> Iterator[Change]:
-        """What was committed since a sync; see ``Source.changes``.
+        """What was committed since a sync, a change a snapshot; see ``Source.changes``."""
+        from converters.iceberg.changes import read_changes  # noqa: PLC0415 - not needed where nothing has changed
 
-        Raises:
-            FullSyncNeeded: Always, so far.
-        """
-        raise FullSyncNeeded("changes are not told one by one yet")
+        view = self._view_of(until)
+        version = since.source_version or ""
+        return read_changes(self._storage, version, view, until, may_read_data=self._options.read_data)
 
-    def _read(self) -> _View:
+    def _read(self) -> View:
         loaded = load_table(self._storage, self._location)
         known = self._view
         if known is not None and (known.loaded.path, known.loaded.data) == (loaded.path, loaded.data):
             return known
-        self._view = self._viewed(loaded, *self._asked(loaded.metadata))
+        self._view = read_view(self._storage, loaded, *self._asked(loaded.metadata))
         return self._view
-
-    def _field_ids(self, view: _View, *, stable: bool) -> FieldIds:
-        """Whether the data files have field ids: Iceberg's writers write them, other files need a name mapping.
-
-        Where there is one, only the files themselves tell, and are asked if it matters.
-        """
-        if not has_name_mapping(view.loaded.metadata):
-            return "all"
-        if stable:
-            return "unknown"
-        if self._known_field_ids is None or self._known_field_ids[0] is not view:
-            self._known_field_ids = (view, self._field_ids_of_files(view))
-        return self._known_field_ids[1]
-
-    def _field_ids_of_files(self, view: _View) -> FieldIds:
-        from converters.parquet.footers import field_id_presence  # noqa: PLC0415 - heavy and rarely needed
-
-        found: set[FieldIds] = set()
-        data = [each for each in view.manifests if each.content == DATA]
-        for entries in read_entries(self._storage, data, _FOOTERS_AT_ONCE, statistics=False):
-            parquet = entries.table.filter(pc.equal(pc.utf8_upper(entries.table.column(FORMAT)), "PARQUET"))
-            paths = canonical_all(parquet.column(PATH).cast(pa.string()).combine_chunks())
-            self._storage.roots.check_all(paths)
-            found.add(field_id_presence(self._storage, paths.to_pylist(), parquet.column(SIZE).to_pylist()))
-            if len(found) > 1 or "unknown" in found:
-                return "unknown"
-        return found.pop() if found else "unknown"
 
     def _asked(self, metadata: TableMetadata) -> tuple[SnapshotJson | None, int]:
         """The snapshot that the options ask for, and the schema to read it with.
@@ -219,52 +146,14 @@ class IcebergSource:
         schema_id = snapshot.schema_id if with_own_schema else None
         return snapshot, metadata.current_schema_id if schema_id is None else schema_id
 
-    def _viewed(self, loaded: LoadedTable, snapshot: SnapshotJson | None, schema_id: int) -> _View:
-        if loaded.metadata.encryption_keys is not None or (snapshot is not None and snapshot.key_id is not None):
-            raise UnsupportedTableFeature(f"The table '{loaded.location}' is encrypted, which is not supported.")
-        manifests = () if snapshot is None else read_manifest_list(self._storage, snapshot)
-        return _View(loaded, snapshot, schema_id, manifests)
-
-    def _view_of(self, snapshot: Snapshot) -> _View:
+    def _view_of(self, snapshot: Snapshot) -> View:
         """What ``snapshot`` was made from; read again where another source made it."""
         view = self._view
-        if view is not None and view.loaded.path == snapshot.table.metadata_path and _version(view) == snapshot.version:
+        if view is not None and view.loaded.path == snapshot.table.metadata_path and view.version == snapshot.version:
             return view
         loaded = load_table(self._storage, snapshot.table.metadata_path)
-        if snapshot.version == _NO_VERSION:
-            return self._viewed(loaded, None, snapshot.table.schema.schema_id)
-        found = loaded.metadata.snapshot_of(int(snapshot.version))
-        if found is None:
+        number = snapshot_number(snapshot.version)
+        found = None if number is None else loaded.metadata.snapshot_of(number)
+        if found is None and number is not None:
             raise CorruptTable(f"'{loaded.path}' has no snapshot {snapshot.version}.")
-        return self._viewed(loaded, found, snapshot.table.schema.schema_id)
-
-
-def _version(view: _View) -> str:
-    return _NO_VERSION if view.snapshot is None else str(view.snapshot.snapshot_id)
-
-
-def _specs(metadata: TableMetadata, manifests: Sequence[ManifestFile]) -> tuple[PartitionSpec, ...]:
-    """The default spec, and those of the manifests."""
-    wanted = {manifest.spec_id for manifest in manifests}
-    if None in wanted:
-        wanted |= {spec.spec_id for spec in metadata.partition_specs}
-    ids = sorted({metadata.default_spec_id, *(id_ for id_ in wanted if id_ is not None)})
-    specs = tuple(spec_from_json(metadata.spec_of(id_)) for id_ in ids)
-    sources: dict[int, int] = {}
-    for field in (field for spec in specs for field in spec.fields):
-        if sources.setdefault(field.id, field.source_id) != field.source_id:
-            raise UnsupportedTableFeature(
-                f"The partition field id {field.id} means different columns in different specs.",
-                hint="Rewrite the old files under the current spec (rewrite_data_files).",
-            )
-    return specs
-
-
-def _feature_names(metadata: TableMetadata, manifests: Sequence[ManifestFile]) -> Iterator[str]:
-    yield f"v{metadata.format_version}"
-    if any(manifest.content == DELETES for manifest in manifests):
-        yield "deletes"
-    if metadata.next_row_id is not None:
-        yield "rowLineage"
-    if has_name_mapping(metadata):
-        yield "nameMapping"
+        return read_view(self._storage, loaded, found, snapshot.table.schema.schema_id)

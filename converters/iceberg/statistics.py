@@ -15,7 +15,7 @@ from converters.iceberg.bounds import decode_bounds, from_numpy
 from converters.model.schema import Leaf, Schema
 from converters.model.types import DecimalType, PrimitiveType
 
-__all__ = ["BoundTrust", "leaf_statistics"]
+__all__ = ["BoundTrust", "IdMap", "leaf_statistics"]
 
 _NAN_COUNTS, _NULL_COUNTS, _LOWER, _UPPER = "f137", "f110", "f125", "f128"
 _FLOATING = ("float", "double")
@@ -47,14 +47,14 @@ def leaf_statistics(
         trust: What of the bounds to believe.
     """
     maps = {
-        name: _IdMap(table.column(name))
+        name: IdMap(table.column(name))
         for name in (_NULL_COUNTS, _NAN_COUNTS, _LOWER, _UPPER)
         if name in table.column_names
     }
     return {leaf.field.id: _one(leaf, maps, row_counts, trust) for leaf in schema.leaves}
 
 
-class _IdMap:
+class IdMap:
     """A column of maps from field id to value, written as lists of pairs."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
@@ -101,7 +101,7 @@ class _IdMap:
 
 
 def _one(
-    leaf: Leaf, maps: Mapping[str, _IdMap], row_counts: npt.NDArray[np.int64], trust: BoundTrust
+    leaf: Leaf, maps: Mapping[str, IdMap], row_counts: npt.NDArray[np.int64], trust: BoundTrust
 ) -> dict[str, pa.Array]:
     type_, id_ = leaf.field.type, leaf.field.id
     found: dict[str, pa.Array] = {}
