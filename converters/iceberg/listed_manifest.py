@@ -125,7 +125,7 @@ def _rows(data: bytes, where: str) -> Iterator[_Row]:
     except TablecastError:
         raise
     except Exception as error:  # a decoder may say anything of bytes that are no rows
-        raise CorruptTable(f"{where} cannot be decoded: {error or type(error).__name__}.") from error
+        raise CorruptTable(f"{where} cannot be decoded: {str(error)[:200] or type(error).__name__}.") from error
 
 
 def _listed(row: _Row, where: str) -> ListedManifest:

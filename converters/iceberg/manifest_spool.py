@@ -7,7 +7,7 @@ is refused leaves no trace.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import IO, Self, cast
@@ -93,6 +93,13 @@ class ManifestSpool:
                 first_row_id=first_row_id,
             )
         )
+
+    def keep(self, data: bytes) -> Callable[[], bytes]:
+        """Hold another file's bytes; gives what reads them back."""
+        with _spooling():
+            start = self._spool.seek(0, 2)
+            self._spool.write(data)
+        return partial(self._data, start, len(data))
 
     def name(self, prefix: str) -> list[NewFile]:
         """Name the manifests, in their order; gives the files that have to be stored."""

@@ -75,7 +75,12 @@ class ManifestWriter:
     """
 
     def __init__(
-        self, spool: ManifestSpool, schema: SchemaJson, specs: Mapping[int, SpecJson], content: int = DATA
+        self,
+        spool: ManifestSpool,
+        schema: SchemaJson,
+        specs: Mapping[int, SpecJson],
+        content: int = DATA,
+        touched: dict[int, list[pa.Table]] | None = None,
     ) -> None:
         """Write nothing yet.
 
@@ -84,13 +89,14 @@ class ManifestWriter:
             schema: The target's schema; goes into the headers.
             specs: The target's partition specs; likewise.
             content: ``DATA`` or ``DELETES``.
+            touched: Collects the partitions that are changed, by spec; for writers that count them together.
         """
+        self._touched = {} if touched is None else touched
         self._spool = spool
         self._schema = schema
         self._specs = specs
         self._content = content
         self._windows: dict[tuple[int, bool], _Window] = {}
-        self._changed: dict[int, list[pa.Table]] = {}
         self.totals = {status: Count() for status in _STATUSES}
 
     def add(self, batch: pa.RecordBatch, layout: EntryLayout, status: Status, origins: Origins | None = None) -> None:
@@ -120,7 +126,7 @@ class ManifestWriter:
 
     def changed_partitions(self) -> int:
         """How many partitions entries were added to or deleted from."""
-        return sum(max(1, _distinct(tables).num_rows) for tables in self._changed.values())
+        return sum(max(1, _distinct(tables).num_rows) for tables in self._touched.values())
 
     def _count(self, batch: pa.RecordBatch, status: Status) -> None:
         sizes = batch.column("size" if self._content == DATA else "content_size")
@@ -162,7 +168,7 @@ class ManifestWriter:
             self._write(layout, parts, ranks.summaries(numbers == number))
         changed = [chunk.partition for chunk in chunks if chunk.status != EXISTING]
         if changed:
-            self._changed.setdefault(layout.spec_id, []).append(_distinct(changed))
+            self._touched.setdefault(layout.spec_id, []).append(_distinct(changed))
 
     def _write(self, layout: EntryLayout, parts: list[_Chunk], partitions: tuple[PartitionSummary, ...]) -> None:
         files: dict[Status, int] = dict.fromkeys(_STATUSES, 0)

@@ -17,7 +17,7 @@ from converters.iceberg.entry_layout import LeafLayout, statistic
 from converters.model.schema import Schema
 from converters.model.types import FixedType, PrimitiveType, Type
 
-__all__ = ["InexactColumns", "with_metrics_modes"]
+__all__ = ["InexactColumns", "inexact_columns", "with_metrics_modes"]
 
 _DEFAULT_KEY = "write.metadata.metrics.default"
 _COLUMN_PREFIX = "write.metadata.metrics.column."
@@ -66,6 +66,11 @@ def _is_cut(bound: pa.Array, type_: Type) -> bool:
             return bool((pc.max(pc.binary_length(bound)).as_py() or 0) > LONGEST_BINARY)
         case _:
             return False
+
+
+def inexact_columns(properties: Mapping[str, str], schema: Schema) -> set[int]:
+    """The columns that a table's properties say counts alone are collected of, by field id."""
+    return {node.id for node in schema.nodes if properties.get(_COLUMN_PREFIX + node.dotted, "").lower() == _COUNTS}
 
 
 def with_metrics_modes(properties: Mapping[str, str], schema: Schema, inexact: Iterable[int]) -> dict[str, str]:

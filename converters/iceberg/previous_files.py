@@ -41,16 +41,11 @@ _NO_STATISTICS = Schema(())
 
 
 class PreviousFiles:
-    """The live files of the target's current snapshot.
+    """The live files of the target's current snapshot."""
 
-    Attributes:
-        has_deletes: Whether rows of them are deleted by delete files.
-    """
-
-    def __init__(self, by_spec: Mapping[int, _SpecFiles], *, has_deletes: bool = False) -> None:
+    def __init__(self, by_spec: Mapping[int, _SpecFiles]) -> None:
         """Use ``read`` or ``none`` instead."""
         self._by_spec = by_spec
-        self.has_deletes = has_deletes
 
     @classmethod
     def none(cls) -> PreviousFiles:
@@ -74,18 +69,12 @@ class PreviousFiles:
             UnsupportedTableFeature: A manifest is encrypted, or of an unknown kind.
         """
         parts: dict[int, list[pa.Table]] = {}
-        has_deletes = False
         for manifest in read_manifest_list(storage, snapshot):
             if manifest.content == DATA:
                 spec_id, files = _read(storage, manifest, schema, specs)
                 if len(files):
                     parts.setdefault(spec_id, []).append(files)
-            else:
-                has_deletes = True
-        return cls(
-            {spec_id: _SpecFiles(pa.concat_tables(found)) for spec_id, found in parts.items()},
-            has_deletes=has_deletes,
-        )
+        return cls({spec_id: _SpecFiles(pa.concat_tables(found)) for spec_id, found in parts.items()})
 
     def find(self, spec_id: int, batch: pa.RecordBatch) -> tuple[pa.Array, Origins]:
         """Look up files of a spec, and remember that they stay.

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.errors import CorruptTable, TablecastError, UnsupportedTableFeature
+from converters.errors import CorruptTable, FullSyncNeeded, UnsupportedTableFeature
 from converters.formats import Commit
-from converters.iceberg.entry_layout import ADDED, DELETED, EXISTING, EntryLayout, PartitionMember
+from converters.iceberg.entry_layout import DELETED, EXISTING, EntryLayout, PartitionMember
+from converters.iceberg.listed_manifest import read_listed
 from converters.iceberg.manifest_spool import ManifestSpool
 from converters.iceberg.manifest_writer import ManifestWriter
-from converters.iceberg.metadata import SpecJson
-from converters.iceberg.metrics_modes import InexactColumns
 from converters.iceberg.next_metadata import NextVersion
-from converters.iceberg.partition import spec_from_json
 from converters.iceberg.previous_files import PreviousFiles
+from converters.iceberg.previous_vectors import PreviousVectors
 from converters.iceberg.publishing import Publisher
-from converters.iceberg.summary import Tally, snapshot_summary
-from converters.iceberg.table_plan import TablePlan
+from converters.iceberg.snapshot_writer import SnapshotWriter
+from converters.iceberg.summary import Count, Tally, snapshot_summary
+from converters.iceberg.table_plan import TablePlan, writable_specs
 from converters.iceberg.target_properties import is_of_our_making
-from converters.model.deletion_vector import refuse_deletion_vectors
-from converters.model.partition import PartitionSpec, result_type
-from converters.model.schema import Schema
+from converters.model.partition import result_type
 from converters.storage.base import Storage
 
 __all__ = ["Replacement"]
@@ -45,7 +43,6 @@ class Replacement:
         self._base = plan.base
         self._state = state
         self._old_layouts: dict[int, EntryLayout] = {}
-        self._inexact = InexactColumns(plan.leaves)
 
     def run(self, files: Iterator[pa.RecordBatch], publisher: Publisher) -> tuple[Commit, NextVersion]:
         """Consume the files, then commit.
@@ -56,36 +53,53 @@ class Replacement:
         """
         plan = self._plan
         with ManifestSpool(plan.snapshot_id, plan.sequence_number) as spool:
-            writer = ManifestWriter(spool, plan.schema.json, plan.spec_json)
-            previous = self._previous()
+            writer = SnapshotWriter(self._storage, plan, spool, publisher.prefix)
+            previous, vectors = self._previous(), self._vectors(spool)
             for batch in files:
-                self._take(batch, writer, previous)
+                for layout, part in writer.by_layout(batch):
+                    self._take(layout, part, writer, previous, vectors)
             if previous is not None:
-                self._delete(previous, writer)
-            writer.finish()
-            tally = _tally(writer)
+                self._delete(previous, writer.data)
+            kept = vectors.finish(writer.tally.removed_deletes) if vectors else []
+            tally = writer.finish()
             snapshot = None
-            if previous is None or previous.has_deletes or not self._keeps_snapshot(tally):
-                publisher.add(spool.name(publisher.prefix))
-                summary = snapshot_summary(tally, self._state, _totals(writer), "dvs")
-                snapshot = publisher.snapshot(spool.manifests, summary)
+            if previous is None or vectors is None or not self._keeps_snapshot(tally):
+                publisher.add([*writer.files, *spool.name(publisher.prefix)])
+                before = _totals(writer.data, vectors.count if vectors else Count())
+                summary = snapshot_summary(tally, self._state, before, "dvs")
+                snapshot = publisher.snapshot([*spool.manifests, *kept], summary)
             return publisher.commit(
                 snapshot,
-                inexact=self._inexact.field_ids,
+                inexact=writer.inexact,
                 files_added=tally.added.files,
                 files_removed=tally.removed.files,
             )
 
-    def _take(self, batch: pa.RecordBatch, writer: ManifestWriter, previous: PreviousFiles | None) -> None:
-        refuse_deletion_vectors(batch, "Iceberg", hint="Rewrite such files first.")
-        self._inexact.see(batch)
-        for layout, part in self._plan.by_layout(batch):
-            if previous is None:
-                writer.add(part, layout, ADDED)
-                continue
-            there, origins = previous.find(layout.spec_id, part)
-            writer.add(part.filter(there), layout, EXISTING, origins)
-            writer.add(part.filter(pc.invert(there)), layout, ADDED)
+    def _take(
+        self,
+        layout: EntryLayout,
+        part: pa.RecordBatch,
+        writer: SnapshotWriter,
+        previous: PreviousFiles | None,
+        vectors: PreviousVectors | None,
+    ) -> None:
+        if previous is None:
+            writer.add(layout, part)
+            writer.add_vectors(layout, part)
+            return
+        there, origins = previous.find(layout.spec_id, part)
+        writer.data.add(part.filter(there), layout, EXISTING, origins)
+        writer.add(layout, part.filter(pc.invert(there)))
+        writer.add_vectors(layout, part if vectors is None else vectors.new(part, there))
+
+    def _vectors(self, spool: ManifestSpool) -> PreviousVectors | None:
+        """The deletion vectors that the target has; None where it has deletes that we cannot have written."""
+        current = self._base.current_snapshot if self._base else None
+        try:
+            listed = read_listed(self._storage, current) if current else []
+            return PreviousVectors(self._storage, [each for each in listed if each.live_files], spool)
+        except (CorruptTable, FullSyncNeeded):
+            return None
 
     def _previous(self) -> PreviousFiles | None:
         """The files that the target has; None where it has none or, being damaged, cannot say."""
@@ -93,7 +107,7 @@ class Replacement:
         if current is None:
             return None
         schema = self._plan.schema.schema
-        specs = _writable(self._plan.specs.specs, schema)
+        specs = writable_specs(self._plan.specs.specs, schema)
         self._old_layouts = {
             spec_id: EntryLayout(
                 self._plan.format_version,
@@ -124,41 +138,20 @@ class Replacement:
     def _keeps_snapshot(self, tally: Tally) -> bool:
         """Whether the snapshot that the target has says all there is to say."""
         assert self._base is not None
-        if tally.added.files or tally.removed.files or not is_of_our_making(self._base):
+        changed = (tally.added, tally.removed, tally.added_deletes, tally.removed_deletes)
+        if any(count.files for count in changed) or not is_of_our_making(self._base):
             return False
         return not self._plan.schema.retyped and self._plan.format_version == self._base.format_version
 
 
-def _tally(writer: ManifestWriter) -> Tally:
-    added, removed = writer.totals[ADDED], writer.totals[DELETED]
-    return Tally(
-        added=added,
-        removed=removed,
-        changed_partitions=writer.changed_partitions(),
-    )
-
-
-def _totals(writer: ManifestWriter) -> dict[str, str]:
+def _totals(writer: ManifestWriter, vectors: Count) -> dict[str, str]:
     """What the summary of a snapshot with all that this one has not changed or has removed would say."""
     kept, removed = writer.totals[EXISTING], writer.totals[DELETED]
     return {
         "total-records": str(kept.rows + removed.rows),
-        "total-files-size": str(kept.size + removed.size),
+        "total-files-size": str(kept.size + removed.size + vectors.size),
         "total-data-files": str(kept.files + removed.files),
-        "total-delete-files": "0",
-        "total-position-deletes": "0",
+        "total-delete-files": str(vectors.files),
+        "total-position-deletes": str(vectors.rows),
         "total-equality-deletes": "0",
     }
-
-
-def _writable(specs: Iterable[SpecJson], schema: Schema) -> dict[int, PartitionSpec]:
-    """The specs all of whose fields are derived, in a way that we know, from a column that there is."""
-    found: dict[int, PartitionSpec] = {}
-    for spec in specs:
-        try:
-            known = spec_from_json(spec)
-        except TablecastError:
-            continue
-        if all(field.source_id in schema.by_id for field in known.fields):
-            found[known.spec_id] = known
-    return found

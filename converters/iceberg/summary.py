@@ -39,14 +39,14 @@ class Tally(msgspec.Struct, kw_only=True):
         removed: Data files.
         added_deletes: Delete files.
         removed_deletes: Delete files.
-        changed_partitions: How many partitions it touches.
+        changed_partitions: How many partitions it touches; None = not counted.
     """
 
     added: Count = msgspec.field(default_factory=Count)
     removed: Count = msgspec.field(default_factory=Count)
     added_deletes: Count = msgspec.field(default_factory=Count)
     removed_deletes: Count = msgspec.field(default_factory=Count)
-    changed_partitions: int = 0
+    changed_partitions: int | None = 0
 
     @property
     def operation(self) -> str:
@@ -107,7 +107,7 @@ def snapshot_summary(
         "operation": tally.operation,
         XTABLE_KEY: state[XTABLE_KEY],
         **{name: str(count) for name, count in counts.items() if count},
-        "changed-partition-count": str(tally.changed_partitions),
+        **({} if tally.changed_partitions is None else {"changed-partition-count": str(tally.changed_partitions)}),
         **totals,
         **({"total-equality-deletes": "0"} if known.get("total-equality-deletes") == "0" else {}),
     }

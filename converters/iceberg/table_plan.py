@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.errors import CorruptTable
+from converters.errors import CorruptTable, TablecastError, UnsupportedTableFeature
 from converters.iceberg.entry_layout import EntryLayout, LeafLayout, PartitionMember
 from converters.iceberg.metadata import SpecJson, TableMetadata
+from converters.iceberg.partition import spec_from_json
 from converters.iceberg.schema_evolution import plan_schema
 from converters.iceberg.spec_evolution import plan_specs
 from converters.model.partition import PartitionSpec, result_type
+from converters.model.schema import Schema
 from converters.model.snapshot import Table
+from converters.model.types import Type
 
-__all__ = ["TablePlan"]
+__all__ = ["TablePlan", "writable_specs"]
 
 
 class TablePlan:
@@ -25,7 +28,7 @@ class TablePlan:
     Attributes:
         source: The source's table.
         base: The target as it stands; None where it is begun.
-        format_version: The version that the table is written as; may yet be raised (``raise_version``).
+        format_version: The version that the table is written as; may yet be raised (``need_vectors``).
         schema: The target's schemas.
         specs: The target's partition specs.
         sequence_number: Of the new snapshot.
@@ -33,8 +36,18 @@ class TablePlan:
         leaves: The columns with statistics.
     """
 
-    def __init__(self, source: Table, base: TableMetadata | None, format_version: int) -> None:
-        """Plan; nothing is read.  ``format_version`` is not below the target's."""
+    def __init__(
+        self, source: Table, base: TableMetadata | None, format_version: int, *, may_raise: bool = True
+    ) -> None:
+        """Plan; nothing is read.
+
+        Args:
+            source: The source's table.
+            base: The target as it stands; None where it is begun.
+            format_version: Not below the target's.
+            may_raise: Whether the version may become 3 where that is needed.
+        """
+        self._may_raise = may_raise
         self.source = source
         self.base = base
         self.format_version = format_version
@@ -62,9 +75,27 @@ class TablePlan:
             return None
         return (self.base.next_row_id or 0) if self.base else 0
 
-    def raise_version(self) -> None:
-        """Write the table as version 3: deletion vectors need it."""
-        self.format_version = 3
+    @property
+    def partition_types(self) -> dict[int, tuple[Type, ...]]:
+        """The types of each spec's values, of specs all of whose columns there still are."""
+        schema = self.schema.schema
+        return {
+            spec_id: tuple(result_type(field.transform, schema.by_id[field.source_id].type) for field in spec.fields)
+            for spec_id, spec in writable_specs(self.specs.specs, schema).items()
+        }
+
+    def need_vectors(self, data_file: str) -> None:
+        """Write the table as version 3, which has deletion vectors.
+
+        Raises:
+            UnsupportedTableFeature: Another version was asked for.
+        """
+        if self.format_version < 3 and not self._may_raise:
+            raise UnsupportedTableFeature(
+                f"Some rows of the data file '{data_file}' are deleted, which needs Iceberg's format version 3.",
+                hint="Leave out iceberg.target.format-version=2.",
+            )
+        self.format_version = max(self.format_version, 3)
 
     def by_layout(self, batch: pa.RecordBatch) -> Iterator[tuple[EntryLayout, pa.RecordBatch]]:
         """The batch's files by the target's specs.
@@ -96,6 +127,19 @@ class TablePlan:
             for field, target in zip(spec.fields, placed.fields, strict=True)
         )
         return EntryLayout(self.format_version, placed.spec_id, members, self.leaves)
+
+
+def writable_specs(specs: Iterable[SpecJson], schema: Schema) -> dict[int, PartitionSpec]:
+    """The specs all of whose fields are derived, in a way that we know, from a column that there is."""
+    found: dict[int, PartitionSpec] = {}
+    for spec in specs:
+        try:
+            known = spec_from_json(spec)
+        except TablecastError:
+            continue
+        if all(field.source_id in schema.by_id for field in known.fields):
+            found[known.spec_id] = known
+    return found
 
 
 def _new_snapshot_id(base: TableMetadata | None) -> int:

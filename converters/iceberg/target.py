@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from converters.errors import AmbiguousTable, ForeignTarget, FullSyncNeeded, InvalidRequest, SourceTableNotFound
 from converters.formats import Commit, TargetTable
+from converters.iceberg.advance import Advance
 from converters.iceberg.carried import check_table
 from converters.iceberg.commit import write_hint
 from converters.iceberg.locate import LoadedTable, load_table
@@ -31,15 +32,18 @@ from converters.sync.state import SyncState
 __all__ = ["IcebergTarget", "IcebergTargetOptions"]
 
 
+_OLDEST_VERSION = 2
+
+
 class IcebergTargetOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
     """Options under ``iceberg.target.``.
 
     Attributes:
-        format_version: 2 or 3; a table that has a higher one keeps it.
+        format_version: 2 or 3; a table that has a higher one keeps it.  By default 2, and 3 where the table needs it.
         retention_hours: How old a snapshot may become before it is dropped from the metadata; the current one stays.
     """
 
-    format_version: int = 2
+    format_version: int | None = None
     retention_hours: int = 168
 
     def __post_init__(self) -> None:
@@ -48,7 +52,7 @@ class IcebergTargetOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_u
         Raises:
             ValueError: One is not understood.
         """
-        if self.format_version not in {2, 3}:
+        if self.format_version not in {None, 2, 3}:
             msg = "format-version must be 2 or 3"
             raise ValueError(msg)
         if self.retention_hours < 0:
@@ -67,7 +71,7 @@ class IcebergTarget:
         self._storage = storage
         self._location = canonical(location)
         self._options = options
-        self._format_version = options.format_version
+        self._format_version = options.format_version or _OLDEST_VERSION
 
     @classmethod
     def open(cls, storage: Storage, location: str, options: Any) -> Self:
@@ -79,7 +83,7 @@ class IcebergTarget:
 
         A version hint that a crash left behind is put right on the way.
         """
-        self._format_version = self._options.format_version
+        self._format_version = self._options.format_version or _OLDEST_VERSION
         try:
             loaded = load_table(self._storage, self._location)
         except AmbiguousTable:
@@ -117,18 +121,32 @@ class IcebergTarget:
         """
         loaded = self._loaded(base)
         continues = loaded is not None and self._moved(loaded.metadata) is None
-        plan = TablePlan(snapshot.table, loaded.metadata if loaded and continues else None, self._format_version)
-        properties = state.properties()
-        publisher = Publisher(self._storage, self._location, plan, properties, loaded, self._options.retention_hours)
-        return self._committed(*Replacement(self._storage, plan, properties).run(files, publisher))
+        plan = self._plan(snapshot, loaded.metadata if loaded and continues else None)
+        publisher = self._publisher(plan, state, loaded)
+        return self._committed(*Replacement(self._storage, plan, state.properties()).run(files, publisher))
 
     def advance(self, change: Change, state: SyncState, base: TargetTable) -> Commit:
         """Apply one change; see ``Target.advance``.
 
         Raises:
-            FullSyncNeeded: Always, so far.
+            ForeignTarget: The table belongs to a catalog.
         """
-        raise FullSyncNeeded("changes are not taken one by one yet")
+        loaded = self._loaded(base)
+        assert loaded is not None
+        moved = self._moved(loaded.metadata)
+        if moved is not None:
+            raise FullSyncNeeded(moved)
+        plan = self._plan(change.snapshot, loaded.metadata)
+        advance = Advance(self._storage, plan, loaded.metadata, state.properties())
+        return self._committed(*advance.run(change, self._publisher(plan, state, loaded)))
+
+    def _plan(self, snapshot: Snapshot, base: TableMetadata | None) -> TablePlan:
+        version = max(self._format_version, base.format_version if base else 0)
+        return TablePlan(snapshot.table, base, version, may_raise=self._options.format_version is None)
+
+    def _publisher(self, plan: TablePlan, state: SyncState, loaded: LoadedTable | None) -> Publisher:
+        hours = self._options.retention_hours
+        return Publisher(self._storage, self._location, plan, state.properties(), loaded, hours)
 
     def _loaded(self, base: TargetTable | None) -> LoadedTable | None:
         loaded: LoadedTable | None = base.handle if base is not None else None

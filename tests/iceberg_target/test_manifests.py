@@ -318,7 +318,8 @@ def test_manifests_are_cut_by_partition() -> None:
     for manifest, content in zip(manifests, contents, strict=True):
         _, entries = _decoded(content)
         values = [entry["data_file"]["partition"]["p"] for entry in entries]
-        (summary,) = manifest.partitions or ()
+        assert manifest.partitions is not None
+        (summary,) = manifest.partitions
         assert summary.lower == min(values).to_bytes(8, "little")
         assert summary.upper == max(values).to_bytes(8, "little")
         assert max(values) - min(values) <= 50 // len(manifests) + 2
