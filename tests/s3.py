@@ -78,6 +78,17 @@ class S3Server:
                 client.upload_file(str(file), self.bucket, f"{prefix}/{file.relative_to(folder).as_posix()}")
         return f"{self.url}/{prefix}"
 
+    def download(self, location: str, folder: Path) -> Path:
+        """Put what lies below an ``s3://`` URL into a folder."""
+        client = self.client()
+        prefix = location.removeprefix(f"{self.url}/") + "/"
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        for key in [each["Key"] for page in pages for each in page.get("Contents", [])]:
+            place = folder / key.removeprefix(prefix)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            client.download_file(self.bucket, key, str(place))
+        return folder
+
 
 def free_ports(count: int) -> list[int]:
     """Return ports that nothing listens on."""

@@ -14,7 +14,16 @@ from pyiceberg.table import Table
 from tests.readers.rows import canonical_rows
 from tests.readers.tables import Format, read
 
-__all__ = ["append_delta", "append_iceberg", "delete_delta", "read_rows", "sample", "write_delta", "write_iceberg"]
+__all__ = [
+    "append_delta",
+    "append_iceberg",
+    "catalog_table",
+    "delete_delta",
+    "read_rows",
+    "sample",
+    "write_delta",
+    "write_iceberg",
+]
 
 _EPOCH = dt.datetime(1969, 12, 30, tzinfo=dt.UTC)
 
@@ -67,7 +76,7 @@ def write_iceberg(directory: Path) -> Path:
 
 def append_iceberg(directory: Path, first: int = 100, count: int = 5) -> None:
     """One more commit."""
-    _table(directory).append(sample(first, count))
+    catalog_table(directory).append(sample(first, count))
 
 
 def _catalog(directory: Path) -> SqlCatalog:
@@ -77,7 +86,8 @@ def _catalog(directory: Path) -> SqlCatalog:
     return catalog
 
 
-def _table(directory: Path) -> Table:
+def catalog_table(directory: Path) -> Table:
+    """The table that ``write_iceberg`` made, to be changed."""
     return _catalog(directory).load_table("db.t")
 
 
