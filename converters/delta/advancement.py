@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.checkpoint_schedule import checkpoint_is_due
 from converters.delta.commit_writer import CommitWriter
 from converters.delta.difference import Difference
+from converters.delta.entry_search import ENTRY
 from converters.delta.layout import LayoutPlan
+from converters.delta.state import Metadata, TableState
 from converters.delta.table_actions import TableActions
 from converters.delta.target_base import Base, read_base
 from converters.delta.write_protocol import check_writable
@@ -23,7 +26,11 @@ __all__ = ["Advancement"]
 
 
 class Advancement:
-    """One commit that applies a change."""
+    """One commit that applies a change.
+
+    Attributes:
+        state_after: The table's state as of the commit; None where more than the commit was written.
+    """
 
     def __init__(self, storage: Storage, location: str, change: Change, state: SyncState, base: Base) -> None:
         """Name the parts; nothing is read or written yet."""
@@ -32,6 +39,7 @@ class Advancement:
         self._change = change
         self._state = state
         self._base = base
+        self.state_after: TableState | None = None
 
     def run(self, plan: LayoutPlan) -> Commit:
         """Read the change, find the entries that it concerns, then write.
@@ -61,6 +69,8 @@ class Advancement:
             commit = CommitWriter(self._storage, self._location, layout, actions).run(staged.batches(), difference)
         if actions.allows_checkpoint and checkpoint_is_due(base, staged.rows):
             self._write_checkpoint(commit)
+        else:
+            self.state_after = TableState(actions.protocol, msgspec.convert(actions.metadata, Metadata))
         return commit
 
     def _has_the_same_schema(self) -> bool:
@@ -74,6 +84,8 @@ class Advancement:
         removed = self._change.removed
         looked_for = [*removed.chunks, *([] if self._change.adds_only_new else added)]
         wanted = pa.chunked_array(looked_for, pa.string()).combine_chunks()
+        if not len(wanted):
+            return ENTRY.empty_table()
         found = self._base.search(wanted)
         missing = removed.filter(pc.invert(pc.is_in(removed, value_set=found["path"])))
         if len(missing):

@@ -11,12 +11,13 @@ import pyarrow as pa
 from converters.delta.advancement import Advancement
 from converters.delta.layout import LayoutPlan
 from converters.delta.replacement import Replacement
+from converters.delta.state import TableState
 from converters.delta.target_base import Base, read_base
 from converters.formats import Commit, TargetTable
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
-from converters.storage.location import canonical, relative_to
+from converters.storage.location import canonical, join, relative_to
 from converters.sync.state import SyncState
 
 __all__ = ["DeltaTarget", "DeltaTargetOptions"]
@@ -47,6 +48,7 @@ class DeltaTarget:
         self._storage = storage
         self._location = canonical(location)
         self._options = options
+        self._written: tuple[Base, TableState] | None = None
 
     @classmethod
     def open(cls, storage: Storage, location: str, options: Any) -> Self:
@@ -59,14 +61,18 @@ class DeltaTarget:
         Raises:
             CorruptTable: The log cannot be read.
         """
-        base = read_base(self._storage, self._location)
+        base = self._as_we_left_it()
+        changed = None
         if base is None:
-            return None
+            base = read_base(self._storage, self._location)
+            if base is None:
+                return None
+            changed = base.changed()
         metadata = base.state.metadata
         return TargetTable(
             version=str(base.version),
             state=SyncState.from_properties(metadata.properties),
-            changed=base.changed(),
+            changed=changed,
             metadata_path=base.log_directory,
             schema_text=metadata.schema_string,
             handle=base,
@@ -112,7 +118,21 @@ class DeltaTarget:
             CommitConflict: Somebody committed after ``base`` was read; nothing of ours is visible.
         """
         step = Advancement(self._storage, self._location, change, state, base.handle)
-        return step.run(self._plan(change.snapshot))
+        commit = step.run(self._plan(change.snapshot))
+        if step.state_after is not None:
+            self._written = base.handle, step.state_after
+        return commit
+
+    def _as_we_left_it(self) -> Base | None:
+        """The table after the commit that was written last, if it is the newest still."""
+        if self._written is None:
+            return None
+        (before, state), self._written = self._written, None
+        at, following = (
+            self._storage.head(join(before.log_directory, f"{version:020d}.json"))
+            for version in (before.version + 1, before.version + 2)
+        )
+        return before.followed_by(at, state) if at is not None and following is None else None
 
     def _plan(self, snapshot: Snapshot) -> LayoutPlan:
         return LayoutPlan(

@@ -13,7 +13,7 @@ from converters.delta.log import CommitFile, Segment
 from converters.delta.reader import LogReader
 from converters.delta.state import TableState
 from converters.errors import CorruptTable
-from converters.storage.base import Storage
+from converters.storage.base import ObjectMeta, Storage
 from converters.sync.state import XTABLE_KEY
 
 __all__ = ["Base", "read_base"]
@@ -25,8 +25,8 @@ _CHANGES = frozenset({"add", "remove", "cdc", "metaData", "protocol"})
 class Base:
     """A Delta table that a sync builds on."""
 
-    def __init__(self, storage: Storage, log: LogReader) -> None:
-        """Read its state.
+    def __init__(self, storage: Storage, log: LogReader, state: TableState | None = None) -> None:
+        """Read its state, unless it is known.
 
         Raises:
             CorruptTable: The log cannot be read.
@@ -34,7 +34,23 @@ class Base:
         self._storage = storage
         self._log = log
         self.segment: Segment = log.segment
-        self.state: TableState = log.state()
+        self.state: TableState = state or log.state()
+
+    def followed_by(self, commit: ObjectMeta, state: TableState) -> Base:
+        """The table one version later, without listing or reading its log again.
+
+        Args:
+            commit: The commit that made this version.
+            state: The table's state as of it.
+        """
+        version = self.version + 1
+        file = CommitFile(version, version, commit)
+        segment = msgspec.structs.replace(
+            self.segment, version=version, commits=(*self.segment.commits, file), commit=file
+        )
+        listing = self._log.listing
+        listing = msgspec.structs.replace(listing, commits={**listing.commits, version: file})
+        return Base(self._storage, LogReader(self._storage, self._log.location, listing, segment), state)
 
     @property
     def version(self) -> int:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from converters.deletes.blob import blob_of
 from converters.delta import DeltaTarget
 from converters.delta.target import DeltaTargetOptions
 from converters.formats import Commit, TargetTable
@@ -34,6 +36,8 @@ from converters.model import (
     data_file_batch,
     data_file_schema,
 )
+from converters.model.change import Change
+from converters.model.deletion_vector import DELETION_VECTOR
 from converters.storage import ObjectStorage, Storage
 from converters.sync.state import SourceMark, SyncState
 
@@ -112,6 +116,8 @@ class Made:
             **(given | table),
         )
         self._files: dict[str, tuple[pa.Table, dict[int, Any], int]] = {}
+        self._deleted: dict[str, tuple[int, ...]] = {}
+        self._synced: dict[str, object] = {}
         self.version = 1
 
     def write(self, name: str, rows: pa.Table, spec_id: int | None = None, **partition: Any) -> None:
@@ -127,12 +133,24 @@ class Made:
     def drop(self, name: str) -> None:
         """Take a file out of the table; it stays where it is."""
         del self._files[name]
+        self._deleted.pop(name, None)
+        self.version += 1
+
+    def delete(self, name: str, *positions: int) -> None:
+        """Delete rows of a file, those that were deleted before included; without any, none is deleted any more."""
+        self._deleted[name] = positions
+        if not positions:
+            del self._deleted[name]
         self.version += 1
 
     @property
     def rows(self) -> pa.Table:
         """All rows."""
-        return pa.concat_tables([rows for rows, *_ in self._files.values()], promote_options="permissive")
+        found: list[pa.Table] = []
+        for name, (rows, *_) in self._files.items():
+            deleted = self._deleted.get(name, ())
+            found.append(rows.filter(pa.array([place not in deleted for place in range(len(rows))], pa.bool_())))
+        return pa.concat_tables(found, promote_options="permissive")
 
     def snapshot(self) -> Snapshot:
         """The table now."""
@@ -140,7 +158,8 @@ class Made:
 
     def state(self) -> SyncState:
         """What a sync would leave of it."""
-        mark = SourceMark(table_id=self.table.id, fingerprint="f")
+        carried = (self.table.schema, self.table.specs, self.table.name, self.table.description)
+        mark = SourceMark(table_id=self.table.id, fingerprint=str(hash(carried)))
         return SyncState(
             last_instant=1_700_000_000_000 + self.version,
             source_format="ICEBERG",
@@ -161,7 +180,39 @@ class Made:
         target = self.target(storage, to=to, **options)
         if check:
             target.check(self.snapshot())
+        self.is_synced()
         return target.replace(self.snapshot(), self.batches(), self.state(), target.current())
+
+    def change(self) -> Change:
+        """What was done since the last sync."""
+        before, after = self._synced, self._entries()
+        changed = [name for name in after if before.get(name) != after[name]]
+        gone = [f"{self.location}/{name}" for name in before if name not in after]
+        return Change(
+            snapshot=self.snapshot(),
+            added=lambda: iter([self._batch(changed)] if changed else []),
+            removed=pa.chunked_array([gone], pa.string()),
+            adds_only_new=not set(changed) & set(before),
+        )
+
+    def advance(self, *, storage: Storage | None = None, to: str | None = None, **options: bool) -> Commit:
+        """Take the Delta table on by what was done since the last sync."""
+        target = self.target(storage, to=to, **options)
+        target.check(self.snapshot())
+        base = target.current()
+        assert base is not None
+        commit = target.advance(self.change(), self.state(), base)
+        self.is_synced()
+        return commit
+
+    def is_synced(self) -> None:
+        """Take note that the Delta table equals it now."""
+        self._synced = self._entries()
+
+    def _entries(self) -> dict[str, object]:
+        return {
+            name: (id(rows), str(values), self._deleted.get(name)) for name, (rows, values, _) in self._files.items()
+        }
 
     def target(self, storage: Storage | None = None, to: str | None = None, **options: bool) -> DeltaTarget:
         """The target in the same directory."""
@@ -183,6 +234,7 @@ class Made:
             "row_count": pa.array([len(rows) for _, rows, *_ in files], pa.int64()),
             "modified_at": pa.array([None if n else 1_700_000_000_000 for n in range(len(files))], pa.int64()),
             "spec_id": pa.array([spec_id for *_, spec_id in files], pa.int32()),
+            "deletion_vector": pa.array([self._vector(name) for name, *_ in files], DELETION_VECTOR),
         }
         struct = shape.field("partition").type
         partition = {
@@ -191,6 +243,20 @@ class Made:
         }
         stats = {leaf.field.id: _stats(leaf, [rows for _, rows, *_ in files]) for leaf in self.table.schema.leaves}
         return data_file_batch(shape, columns, partition, stats)
+
+    def _vector(self, name: str) -> dict[str, Any] | None:
+        """Some lie in files of their own, behind other bytes, and some in the metadata."""
+        deleted = self._deleted.get(name, ())
+        if not deleted:
+            return None
+        blob = blob_of(np.array(deleted, np.uint64))
+        vector = {"id": f"{name}:{deleted}", "cardinality": len(deleted)}
+        if len(deleted) % 2:
+            return vector | {"inline": blob}
+        path = self.directory / "vectors" / f"{name.replace('/', '-')}-{len(deleted)}.puffin"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"PFA1" + blob + b"PFA1")
+        return vector | {"path": f"file://{path}", "offset": 4, "length": len(blob)}
 
 
 def identity(schema: Schema, *names: str, kind: Any = "identity") -> tuple[PartitionField, ...]:
