@@ -13,7 +13,7 @@ from converters.storage import ObjectStorage, Roots, Storage
 from converters.sync.convert import convert
 from converters.sync.inspect import TableDescription, inspect
 from converters.sync.report import ConversionReport, Progress, SourceSummary, TargetError, TargetReport
-from converters.verification import TargetVerification, VerifyReport, verify
+from converters.verification import TargetVerification, VerifyReport, check_verify_mode, verify
 
 __all__ = [
     "ConversionReport",
@@ -29,6 +29,7 @@ __all__ = [
     "TargetReport",
     "TargetVerification",
     "VerifyReport",
+    "check_verify_mode",
     "convert",
     "errors",
     "formats",

@@ -17,6 +17,7 @@
     │   └── TargetChanged               somebody else wrote to the target since the last sync
     ├── FullSyncNeeded                  the difference cannot be told: all files are compared; leaves no conversion
     ├── CommitConflict                  lost the race for a commit more often than we retry
+    ├── VerificationFailed              a target does not equal its source, or could not be compared with it
     └── StorageError                    the storage said no, or nothing
         ├── ObjectNotFound
         ├── ObjectAlreadyExists         put-if-absent found the name taken
@@ -49,6 +50,7 @@ __all__ = [
     "TargetConflict",
     "UnknownFormat",
     "UnsupportedTableFeature",
+    "VerificationFailed",
 ]
 
 
@@ -130,6 +132,10 @@ class FullSyncNeeded(TablecastError):
 
 class CommitConflict(TablecastError):
     """The commit lost its race more often than we retry; the target is as the winner left it."""
+
+
+class VerificationFailed(TablecastError):
+    """A target does not equal its source, or could not be compared with it; what was converted stays as it is."""
 
 
 class StorageError(TablecastError):

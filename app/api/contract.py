@@ -9,7 +9,16 @@ from msgspec import UNSET, Meta, UnsetType
 
 from app.access import limits
 
-__all__ = ["ConvertTableRequest", "ConvertTableResponse", "ErrorModel", "Health", "TargetOutcome", "TargetTable"]
+__all__ = [
+    "Check",
+    "ConvertTableRequest",
+    "ConvertTableResponse",
+    "ErrorModel",
+    "Health",
+    "TargetOutcome",
+    "TargetTable",
+    "Verification",
+]
 
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME)]
 Path = Annotated[str, Meta(min_length=1, max_length=limits.PATH)]
@@ -29,6 +38,24 @@ class ConvertTableRequest(Wire, frozen=True, kw_only=True):
     target_formats: Annotated[list[Name], Meta(min_length=1, max_length=limits.TARGETS)]
     source_data_path: Path | None = None
     configurations: Annotated[dict[Name, ConfigurationValue], Meta(max_length=limits.CONFIGURATIONS)] | None = None
+    verify: Literal["metadata", "rows"] | None = None
+
+
+class Check(Wire, frozen=True, kw_only=True):
+    """One respect in which a target was compared with the source."""
+
+    name: str
+    result: Literal["ok", "differs", "not-compared"]
+    detail: str
+    examples: list[str] | UnsetType = UNSET
+
+
+class Verification(Wire, frozen=True, kw_only=True):
+    """What came of comparing a target with the source."""
+
+    result: Literal["equal", "behind", "differs", "unverified"]
+    checks: list[Check]
+    source_version: str | UnsetType = UNSET
 
 
 class TargetTable(Wire, frozen=True, kw_only=True):
@@ -38,9 +65,16 @@ class TargetTable(Wire, frozen=True, kw_only=True):
     target_metadata_path: str
     target_schema: str | UnsetType = UNSET
     status: Literal["synced", "unchanged"] | UnsetType = UNSET
-    mode: str | UnsetType = UNSET
+    mode: Literal["incremental", "full"] | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    source_version_before: str | UnsetType = UNSET
+    source_version: str | UnsetType = UNSET
+    commits: int | UnsetType = UNSET
+    files_added: int | UnsetType = UNSET
+    files_removed: int | UnsetType = UNSET
+    is_behind: bool | UnsetType = UNSET
     notes: list[str] | UnsetType = UNSET
+    verification: Verification | UnsetType = UNSET
 
 
 class ConvertTableResponse(Wire, frozen=True, kw_only=True):
@@ -58,6 +92,7 @@ class TargetOutcome(Wire, frozen=True, kw_only=True):
     target_metadata_path: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
     type: str | UnsetType = UNSET
+    verification: Verification | UnsetType = UNSET
 
 
 class ErrorModel(Wire, frozen=True, kw_only=True):

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import Controller, Response, post
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
-from msgspec import UNSET
 
 from app.access.exposure import refuse_exposure
-from app.api import contract
+from app.api.answers import response, target_outcome
 from app.api.body import ConversionRequest
-from app.api.contract import ConvertTableRequest, ConvertTableResponse, ErrorModel, TargetTable
+from app.api.contract import ConvertTableRequest, ConvertTableResponse, ErrorModel
 from app.api.errors import STATUSES, ApiError, from_failure
-from app.engine.messages import Outcome, TargetOutcome, Task
+from app.engine.messages import Outcome, Task
 from app.engine.pool import Pool
 from app.settings import Settings
 
@@ -34,7 +33,7 @@ _ERRORS = {
         413: "The body is too large.",
         415: "The body is not JSON.",
         422: "The table cannot be converted.",
-        500: "An unexpected error.",
+        500: "An unexpected error, or a target that does not equal the source.",
         502: "The storage failed.",
         503: "Too busy, or not ready.",
         504: "The conversion took too long.",
@@ -68,8 +67,8 @@ class ConversionController(Controller):
         if failures:
             # The gravest decides the status; the members of ``targets`` say the rest.
             gravest = max(failures, key=lambda failure: STATUSES.get(failure.type, 500))
-            raise from_failure(gravest, [_outcome(target) for target in outcome.targets])
-        return Response(_response(outcome, settings.response_key))
+            raise from_failure(gravest, [target_outcome(target) for target in outcome.targets])
+        return Response(response(outcome, settings.response_key))
 
 
 def _task(data: ConvertTableRequest, settings: Settings) -> Task:
@@ -81,6 +80,7 @@ def _task(data: ConvertTableRequest, settings: Settings) -> Task:
         target_path=data.source_data_path,
         options=_options(data),
         roots=settings.allowed_roots,
+        verify=data.verify,
     )
 
 
@@ -112,45 +112,3 @@ async def _disconnected(request: ConversionRequest) -> None:
     message: Any = {}
     while message.get("type") != "http.disconnect":
         message = await request.receive()
-
-
-def _response(outcome: Outcome, key: Literal["conversions", "convertedTables", "both"]) -> ConvertTableResponse:
-    tables = [
-        TargetTable(
-            target_format=target.format,
-            target_metadata_path=target.metadata_path or "",
-            target_schema=target.schema or UNSET,
-            status="unchanged" if target.status == "unchanged" else "synced",
-            mode=target.mode or UNSET,
-            reason=target.reason or UNSET,
-            notes=list(target.notes) or UNSET,
-        )
-        for target in outcome.targets
-    ]
-    # XTable's clients may refuse members that its service never sends.
-    as_java = [
-        TargetTable(
-            target_format=table.target_format,
-            target_metadata_path=table.target_metadata_path,
-            target_schema=table.target_schema,
-        )
-        for table in tables
-    ]
-    return ConvertTableResponse(
-        conversions=UNSET if key == "convertedTables" else tables,
-        converted_tables=UNSET if key == "conversions" else as_java,
-    )
-
-
-def _outcome(target: TargetOutcome) -> contract.TargetOutcome:
-    error = target.error
-    status: Literal["synced", "unchanged", "failed"] = "failed"
-    if error is None:
-        status = "unchanged" if target.status == "unchanged" else "synced"
-    return contract.TargetOutcome(
-        target_format=target.format,
-        status=status,
-        target_metadata_path=target.metadata_path or UNSET,
-        type=UNSET if error is None else error.type,
-        message=UNSET if error is None else f"{error.message} {error.hint}".strip(),
-    )

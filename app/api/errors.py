@@ -34,6 +34,8 @@ STATUSES: Mapping[str, int] = {
     "ForeignTarget": 409,
     "TargetChanged": 409,
     "CommitConflict": 409,
+    "FullSyncNeeded": 500,
+    "VerificationFailed": 500,
     "AccessDenied": 403,
     "PathNotAllowed": 403,
     "StorageError": 502,

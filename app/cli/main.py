@@ -15,6 +15,7 @@ from app.cli.inspect import inspect
 from app.cli.interrupts import INTERRUPTED
 from app.cli.serve import serve
 from app.cli.sync import sync
+from app.cli.verify import verify
 from app.tuning import PROCESS_ENVIRONMENT
 
 __all__ = ["cli", "main"]
@@ -36,6 +37,7 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 Examples:
   tablecast inspect /data/sales
   tablecast convert /data/sales --to iceberg
+  tablecast verify /data/sales iceberg
   tablecast serve
 Each command explains itself: tablecast convert --help""",
 )
@@ -45,14 +47,14 @@ Each command explains itself: tablecast convert --help""",
 )
 @click.pass_context
 def cli(context: click.Context, verbose: bool) -> None:  # noqa: FBT001 - click's call
-    """Make one set of Parquet files readable as Iceberg and Delta Lake, by translating metadata only.
+    """Make one set of Parquet files readable as Iceberg, Delta Lake and Hudi, by translating metadata only.
 
     Data files are never written, moved or deleted.
     """
     context.obj["verbose"] = verbose
 
 
-for command in (convert, inspect, sync, formats, serve, completion):
+for command in (convert, verify, inspect, sync, formats, serve, completion):
     cli.add_command(command)
 
 

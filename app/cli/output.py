@@ -13,7 +13,7 @@ import converters
 from app.cli.errors import print_error
 from converters.storage.location import local_path
 
-__all__ = ["as_json", "description_text", "errors_as", "print_failures", "queries", "report_text"]
+__all__ = ["as_json", "description_text", "errors_as", "place", "print_failures", "queries", "report_text"]
 
 _STATUS_COLOUR = {"synced": "green", "unchanged": "green", "failed": "red"}
 
@@ -40,7 +40,7 @@ def report_text(report: converters.ConversionReport) -> str:
     source = report.source
     name = f' "{source.name}"' if source.name else ""
     lines = [
-        f"{click.style('Found', bold=True)}    {source.format} table{name} at {_place(source.location)}",
+        f"{click.style('Found', bold=True)}    {source.format} table{name} at {place(source.location)}",
         f"  Version {source.version} of {_time(source.committed_at)}",
     ]
     for target in report.targets:
@@ -63,26 +63,39 @@ def print_failures(report: converters.ConversionReport) -> None:
 def _target_lines(target: converters.TargetReport) -> list[str]:
     status = click.style(target.status, fg=_STATUS_COLOUR[target.status], bold=True)
     if target.error is not None:
-        return [f"{status}   {target.format} at {_place(target.location)}: {target.error.type}"]
+        return [f"{status}   {target.format} at {place(target.location)}: {target.error.type}"]
     if target.status == "unchanged":
         lines = [f"{status} {target.format} table, version {target.version}: nothing was written"]
     else:
         lines = [
             f"{status}   {target.format} table, version {target.version} ({target.mode} sync: {target.reason})",
+            f"  {_count(target.commits, 'commit')}, {_step(target)}",
             f"  {target.files_added:,} data files added, {target.files_removed:,} removed",
         ]
-    lines.append(f"  {_place(target.metadata_path or '')}")
+    if target.is_behind:
+        lines.append("  The source has more commits: the next run goes on from here.")
+    lines.append(f"  {place(target.metadata_path or '')}")
     return lines + [f"  Note: {note}" for note in target.notes]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def _step(target: converters.TargetReport) -> str:
+    if target.source_version_before is None:
+        return f"source version {target.source_version}"
+    return f"source version {target.source_version_before} to {target.source_version}"
 
 
 def queries(target: converters.TargetReport) -> list[str]:
     """How to read a target with DuckDB and with Spark."""
-    place, metadata = _place(target.location), _place(target.metadata_path or "")
-    spark = f'Spark   spark.read.format("{target.format.lower()}").load({as_json(place)})'
+    where, metadata = place(target.location), place(target.metadata_path or "")
+    spark = f'Spark   spark.read.format("{target.format.lower()}").load({as_json(where)})'
     if target.format == "ICEBERG":
         duckdb = f"SELECT * FROM iceberg_scan('{_quoted(metadata)}');"  # noqa: S608 - printed, not run
     elif target.format == "DELTA":
-        duckdb = f"SELECT * FROM delta_scan('{_quoted(place)}');"  # noqa: S608
+        duckdb = f"SELECT * FROM delta_scan('{_quoted(where)}');"  # noqa: S608
     else:
         return [spark]  # of Hudi tables over files that Hudi did not name, Spark is the one reader
     return [f"DuckDB  {duckdb}", spark]
@@ -92,9 +105,9 @@ def description_text(table: converters.TableDescription) -> str:
     """A table's description."""
     name = f' "{table.name}"' if table.name else ""
     lines = [
-        f"{table.format} table{name} at {_place(table.location)}",
+        f"{table.format} table{name} at {place(table.location)}",
         f"  version     {table.version} of {_time(table.committed_at)}",
-        f"  metadata    {_place(table.metadata_path)}",
+        f"  metadata    {place(table.metadata_path)}",
     ]
     if table.files is None:
         lines.append("  data        cannot be listed, see below")
@@ -123,7 +136,8 @@ def description_text(table: converters.TableDescription) -> str:
     return "\n".join(lines)
 
 
-def _place(location: str) -> str:
+def place(location: str) -> str:
+    """A location as a person writes it."""
     return local_path(location) or location
 
 

@@ -9,7 +9,7 @@ import struct
 
 import msgspec
 
-__all__ = ["BEGUN", "HEADER", "READY", "Failure", "Outcome", "TargetOutcome", "Task"]
+__all__ = ["BEGUN", "HEADER", "READY", "Check", "Failure", "Outcome", "TargetOutcome", "Task", "Verification"]
 
 HEADER = struct.Struct(">I")
 """Length of the message that follows, in bytes."""
@@ -22,7 +22,7 @@ BEGUN = b"begun"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversion: the arguments of ``converters.convert``, and where it may read and write."""
+    """One conversion: the arguments of ``converters.convert``, where it may read and write, and how it is verified."""
 
     source: str
     source_format: str
@@ -31,6 +31,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     target_path: str | None
     options: dict[str, str]
     roots: tuple[str, ...]
+    verify: str | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,16 +46,43 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
 
 
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One respect in which a target was compared; the members are those of ``converters.verification.Check``."""
+
+    name: str
+    result: str
+    detail: str
+    examples: tuple[str, ...] = ()
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found about one target; the members are those of ``converters.TargetVerification``."""
+
+    result: str
+    source_version: str | None = None
+    checks: tuple[Check, ...] = ()
+
+
 class TargetOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one target; the members are those of ``converters.TargetReport``."""
+    """What became of one target; the members are those of ``converters.TargetReport``.
+
+    One that was converted but is not what it should be has both a ``verification`` and an ``error``.
+    """
 
     format: str
     status: str
     mode: str | None = None
     reason: str | None = None
+    source_version_before: str | None = None
+    source_version: str | None = None
+    commits: int = 0
+    files_added: int = 0
+    files_removed: int = 0
+    is_behind: bool = False
     metadata_path: str | None = None
     schema: str | None = None
     notes: tuple[str, ...] = ()
+    verification: Verification | None = None
     error: Failure | None = None
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 import converters
 from app.engine.messages import BEGUN, HEADER, READY, Failure, Outcome, TargetOutcome, Task
+from app.engine.verification import verified
 from app.engine.warm_up import warm_up
 from app.settings import Settings
 from app.telemetry.logs import configure
@@ -42,6 +43,8 @@ def main() -> None:
 def perform(task: Task) -> Outcome:
     """Carry out one conversion; every error becomes part of the outcome."""
     try:
+        if task.verify is not None:
+            converters.check_verify_mode(task.verify)
         report = converters.convert(
             canonical(task.source),
             task.targets,
@@ -51,6 +54,8 @@ def perform(task: Task) -> Outcome:
             options=task.options,
             storage=_storage(task.roots),
         )
+        targets = tuple(map(_target, report.targets))
+        return Outcome(targets=targets if task.verify is None else verified(task, targets, _storage(task.roots)))
     except converters.TablecastError as error:
         return Outcome(error=Failure(type=type(error).__name__, message=error.message, hint=error.hint))
     except Exception as error:  # noqa: BLE001 - whatever it is, the service must hear of it
@@ -59,7 +64,6 @@ def perform(task: Task) -> Outcome:
                 type=type(error).__name__, message=str(error), trace="".join(traceback.format_exception(error))
             )
         )
-    return Outcome(targets=tuple(map(_target, report.targets)))
 
 
 def _target(report: converters.TargetReport) -> TargetOutcome:
@@ -69,6 +73,12 @@ def _target(report: converters.TargetReport) -> TargetOutcome:
         status=report.status,
         mode=report.mode,
         reason=report.reason,
+        source_version_before=report.source_version_before,
+        source_version=report.source_version,
+        commits=report.commits,
+        files_added=report.files_added,
+        files_removed=report.files_removed,
+        is_behind=report.is_behind,
         metadata_path=report.metadata_path,
         schema=report.schema,
         notes=report.notes,

@@ -9,14 +9,16 @@ from typing import Any
 
 import duckdb
 
-from converters.errors import InvalidRequest, TablecastError
+from converters.errors import InvalidRequest
 
-__all__ = ["Duck", "DuckFailed", "identifier", "text"]
+__all__ = ["Duck", "DuckFailed", "check_extensions", "identifier", "text"]
 
 _EXTENSIONS = ("parquet", "json", "icu", "avro", "httpfs", "iceberg", "delta")
 
+_INSTALL = "Install the one that fits: pip install 'tablecast[demo]'."
 
-class DuckFailed(TablecastError):  # noqa: N818 - as in converters.errors
+
+class DuckFailed(Exception):  # noqa: N818 - as in converters.errors
     """DuckDB did not read a table; the message has its words."""
 
 
@@ -31,7 +33,13 @@ class Duck:
         """
         self._connection = duckdb.connect()
         for name in _EXTENSIONS:
-            self._connection.execute(f"LOAD {text(_extension(name))}")
+            file = _extension(name)
+            try:
+                self._connection.execute(f"LOAD {text(file)}")
+            except duckdb.Error as error:
+                raise InvalidRequest(
+                    f"Rows are compared with DuckDB, which cannot load its extension '{name}': {error}", hint=_INSTALL
+                ) from error
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET autoinstall_known_extensions = false")
         self._connection.execute("SET enable_external_file_cache = false")  # tables get replaced under the same path
@@ -86,13 +94,23 @@ class Duck:
         self._has_s3 = True
 
 
+def check_extensions() -> None:
+    """Make sure that all extensions are there.
+
+    Raises:
+        InvalidRequest: One is not installed.
+    """
+    for name in _EXTENSIONS:
+        _extension(name)
+
+
 def _extension(name: str) -> str:
     try:
         package = importlib.import_module(f"duckdb_extension_{name}")
     except ImportError as error:
         raise InvalidRequest(
             f"Rows are compared with DuckDB, which lacks its extension '{name}' here.",
-            hint="Install it: pip install 'tablecast[demo]'.",
+            hint=_INSTALL,
         ) from error
     (file,) = Path(package.__path__[0]).glob(f"extensions/*/{name}.duckdb_extension")
     return str(file)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from converters.errors import VerificationFailed
 from converters.sync.report import SourceSummary, TargetError
 
 __all__ = ["Check", "CheckName", "TargetVerification", "VerificationResult", "VerifyMode", "VerifyReport", "result_of"]
@@ -69,6 +70,21 @@ class TargetVerification(msgspec.Struct, frozen=True, kw_only=True, rename="keba
     def ok(self) -> bool:
         """Whether the target was compared and is right, be it behind."""
         return self.result in {"equal", "behind"}
+
+    @property
+    def failure(self) -> TargetError | None:
+        """What is wrong, as the error that it is where the target was to be right; None when nothing is."""
+        if self.ok:
+            return None
+        wrong = [check for check in self.checks if check.result == "differs"]
+        wrong = wrong or [check for check in self.checks if check.result == "not-compared"]
+        said = [
+            f"{check.name}: {check.detail}{''.join(f' ({each})' for each in check.examples[:1])}" for check in wrong
+        ]
+        what = "does not equal the source" if self.result == "differs" else "could not be compared with the source"
+        reasons = [*said, self.error.message] if self.error is not None else said
+        message = f"The {self.format} table at '{self.location}' {what}: {'; '.join(reasons).rstrip('.')}."
+        return TargetError(type=VerificationFailed.__name__, message=message)
 
 
 class VerifyReport(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):

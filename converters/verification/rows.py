@@ -66,7 +66,7 @@ class RowComparison:
             left = self._known[key]
             right = self._digest(theirs, target_listing, fields, pinned=False)
         except DuckFailed as error:
-            return Check(name="rows", result="not-compared", detail=error.message)
+            return Check(name="rows", result="not-compared", detail=str(error))
         readers = f"{ours.table.format} by {_reader(ours)}, {theirs.table.format} by {_reader(theirs)}"
         if left_out:
             readers += f"; without {', '.join(sorted(left_out))}, which DuckDB is known to misread"
@@ -83,7 +83,7 @@ class RowComparison:
         try:
             return self._summed(self._relations(snapshot, listing, pinned=pinned), fields)
         except DuckFailed as error:
-            msg = f"DuckDB cannot read the {snapshot.table.format} table: {error.message}"
+            msg = f"DuckDB cannot read the {snapshot.table.format} table: {error}"
             raise DuckFailed(msg) from error
 
     def _relations(

@@ -22,7 +22,21 @@ from converters.verification.report import VerifyMode, VerifyReport
 from converters.verification.source_versions import SourceVersions
 from converters.verification.target_check import TargetCheck
 
-__all__ = ["verify"]
+__all__ = ["check_verify_mode", "verify"]
+
+
+def check_verify_mode(mode: str) -> None:
+    """Make sure that a verification is possible, before something is converted that is then to be verified.
+
+    Raises:
+        InvalidRequest: There is no such mode, or DuckDB lacks an extension that ``rows`` needs.
+    """
+    if mode not in get_args(VerifyMode):
+        raise InvalidRequest(f"'{mode[:64]}' is no way to verify.", hint="Say metadata or rows.")
+    if mode == "rows":
+        from converters.verification.duck import check_extensions  # noqa: PLC0415 - heavy
+
+        check_extensions()
 
 
 def verify(
@@ -62,8 +76,7 @@ def verify(
         StorageError: The storage failed while the source was read.
     """
     started = time.monotonic()
-    if mode not in get_args(VerifyMode):
-        raise InvalidRequest(f"'{mode[:64]}' is no way to verify.", hint="Say metadata or rows.")
+    check_verify_mode(mode)
     storage = storage or ObjectStorage()
     given = dict(options or {})
     opened = open_source(source, source_format, given, storage, targets=targets)
