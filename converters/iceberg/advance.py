@@ -78,7 +78,7 @@ class Advance:
             if spool.manifests or before is None or self._has_new_shape():
                 kept = merge_small(self._storage, removal.kept, spool, plan.partition_types)
                 publisher.add([*writer.files, *spool.name(publisher.prefix)])
-                summary = snapshot_summary(tally, self._state, before.summary if before else None, "dvs")
+                summary = snapshot_summary(tally, self._state, before.summary if before else None, plan.deletes_as)
                 snapshot = publisher.snapshot([*spool.manifests, *kept], summary)
             return publisher.commit(
                 snapshot,

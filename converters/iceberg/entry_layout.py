@@ -54,7 +54,7 @@ class PartitionMember(msgspec.Struct, frozen=True):
 class EntryLayout(msgspec.Struct, frozen=True):
     """What entries look like: those of one partition spec of the target, from one kind of batch.
 
-    With ``content`` ``DELETES`` they are of delete files, whose batches have further columns (``delete_files``).
+    With ``content`` ``DELETES`` they are of delete files, whose batches have other columns (``delete_layout``).
     """
 
     format_version: int

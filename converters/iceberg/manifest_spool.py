@@ -21,12 +21,15 @@ from converters.iceberg.listed_manifest import ListedManifest
 from converters.iceberg.manifest_list_reader import DATA
 from converters.iceberg.partition_order import PartitionSummary
 
-__all__ = ["ManifestSpool"]
+__all__ = ["Keep", "ManifestSpool"]
 
 _MEMORY_BYTES = 32 * 2**20
 
 Block = tuple[int, bytes | memoryview]
 """How many entries, and these, encoded."""
+
+Keep = Callable[[bytes], Callable[[], bytes]]
+"""Puts bytes where they wait for the commit, and gives what reads them back."""
 
 
 class ManifestSpool:

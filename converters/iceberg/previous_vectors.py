@@ -16,6 +16,7 @@ from converters.iceberg.listed_manifest import ListedManifest
 from converters.iceberg.locate import file_location
 from converters.iceberg.manifest_list_reader import DELETES
 from converters.iceberg.manifest_spool import ManifestSpool
+from converters.iceberg.position_delete_files import digest_in_name, digest_of
 from converters.iceberg.puffin_reader import read_blob_list
 from converters.iceberg.puffin_writer import SOURCE_VECTOR_KEY
 from converters.iceberg.summary import Count
@@ -32,7 +33,7 @@ class PreviousVectors:
     """
 
     def __init__(self, storage: Storage, manifests: Sequence[ListedManifest], spool: ManifestSpool) -> None:
-        """Read the entries, and the Puffin files' footers, which have the source's ids of the vectors.
+        """Read the entries, and Puffin files' footers, which have the source's ids of the vectors.
 
         Args:
             storage: Where the table lies.
@@ -68,8 +69,10 @@ class PreviousVectors:
             is_known.to_pylist(),
             strict=True,
         )
+        before = self._source_ids
         same: npt.NDArray[np.bool_] = np.array(
-            [known and id_ is not None and self._source_ids.get(path) == id_ for path, id_, known in wanted], np.bool_
+            [known and id_ is not None and before.get(path) in {id_, digest_of(id_)} for path, id_, known in wanted],
+            np.bool_,
         )
         self._kept.update(files.column("path").filter(pa.array(same)).to_pylist())
         return files.filter(pa.array(~same))
@@ -82,11 +85,16 @@ class PreviousVectors:
 
 
 def _source_ids(storage: Storage, entries: Sequence[EntryRow]) -> dict[str, str]:
-    by_place = {(entry.path, entry.offset): entry.key for entry in entries}
+    """The source's ids of the vectors, or digests of these, by data file."""
+    by_place = {(entry.path, entry.offset): entry.key for entry in entries if entry.offset is not None}
     found: dict[str, str] = {}
-    for path in dict.fromkeys(entry.path for entry in entries):
+    for path in dict.fromkeys(path for path, _ in by_place):
         for blob in read_blob_list(storage, file_location(path, "A manifest")):
             source_id = blob.properties.get(SOURCE_VECTOR_KEY)
             if source_id is not None and (path, blob.offset) in by_place:
                 found[by_place[path, blob.offset]] = source_id
+    for entry in entries:
+        digest = digest_in_name(entry.path)
+        if entry.offset is None and digest is not None:
+            found[entry.key] = digest
     return found

@@ -66,7 +66,7 @@ class Replacement:
             if previous is None or vectors is None or not self._keeps_snapshot(tally):
                 publisher.add([*writer.files, *spool.name(publisher.prefix)])
                 before = _totals(writer.data, vectors.count if vectors else Count())
-                summary = snapshot_summary(tally, self._state, before, "dvs")
+                summary = snapshot_summary(tally, self._state, before, plan.deletes_as)
                 snapshot = publisher.snapshot([*spool.manifests, *kept], summary)
             return publisher.commit(
                 snapshot,

@@ -14,6 +14,7 @@ from converters.iceberg.manifest_list_reader import DELETES
 from converters.iceberg.manifest_spool import ManifestSpool
 from converters.iceberg.manifest_writer import ManifestWriter
 from converters.iceberg.metrics_modes import InexactColumns
+from converters.iceberg.position_delete_files import PositionDeleteFiles
 from converters.iceberg.summary import Tally
 from converters.iceberg.table_plan import TablePlan
 from converters.iceberg.vector_files import VectorFiles
@@ -44,7 +45,8 @@ class SnapshotWriter:
         self._plan = plan
         self.data = ManifestWriter(spool, plan.schema.json, plan.spec_json, touched=touched)
         self.deletes = ManifestWriter(spool, plan.schema.json, plan.spec_json, DELETES, touched)
-        self._vectors = VectorFiles(storage, prefix, self.deletes, spool.keep)
+        kind = VectorFiles if plan.deletes_as == "dvs" else PositionDeleteFiles
+        self._vectors = kind(storage, prefix, self.deletes, spool.keep)
         self._inexact = InexactColumns(plan.leaves)
         self.tally = Tally(
             added=self.data.totals[ADDED],
@@ -76,16 +78,14 @@ class SnapshotWriter:
         """Add the deletion vectors of those of the files that have one.
 
         Raises:
-            UnsupportedTableFeature: The table is to have a version without them.
             CorruptTable: One is missing or damaged.
             LimitExceeded: One is too large.
         """
         vectors = files.column("deletion_vector")
         if vectors.null_count == len(vectors):
             return
-        with_vector = files.filter(pc.is_valid(vectors))
-        self._plan.need_vectors(with_vector.column("path")[0].as_py())
-        self._vectors.add(layout, with_vector)
+        self._plan.delete_rows()
+        self._vectors.add(layout, files.filter(pc.is_valid(vectors)))
 
     def finish(self, removed_from: set[tuple[int, tuple[Any, ...]]] | None = None) -> Tally:
         """Write what is still held.

@@ -12,7 +12,7 @@ import msgspec
 
 from converters.sync.state import XTABLE_KEY
 
-__all__ = ["Count", "Tally", "snapshot_summary"]
+__all__ = ["Count", "DeleteKind", "Tally", "snapshot_summary"]
 
 DeleteKind = Literal["dvs", "position-delete-files"]
 

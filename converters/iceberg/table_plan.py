@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.errors import CorruptTable, TablecastError, UnsupportedTableFeature
+from converters.errors import CorruptTable, TablecastError
 from converters.iceberg.entry_layout import EntryLayout, LeafLayout, PartitionMember
 from converters.iceberg.metadata import SpecJson, TableMetadata
 from converters.iceberg.partition import spec_from_json
 from converters.iceberg.schema_evolution import plan_schema
 from converters.iceberg.spec_evolution import plan_specs
+from converters.iceberg.summary import DeleteKind
 from converters.model.partition import PartitionSpec, result_type
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
@@ -28,7 +29,7 @@ class TablePlan:
     Attributes:
         source: The source's table.
         base: The target as it stands; None where it is begun.
-        format_version: The version that the table is written as; may yet be raised (``need_vectors``).
+        format_version: The version that the table is written as; may yet be raised (``delete_rows``).
         schema: The target's schemas.
         specs: The target's partition specs.
         sequence_number: Of the new snapshot.
@@ -84,18 +85,15 @@ class TablePlan:
             for spec_id, spec in writable_specs(self.specs.specs, schema).items()
         }
 
-    def need_vectors(self, data_file: str) -> None:
-        """Write the table as version 3, which has deletion vectors.
+    @property
+    def deletes_as(self) -> DeleteKind:
+        """How deleted rows are said: as deletion vectors, unless version 2 was asked for."""
+        return "position-delete-files" if self.format_version < 3 and not self._may_raise else "dvs"
 
-        Raises:
-            UnsupportedTableFeature: Another version was asked for.
-        """
-        if self.format_version < 3 and not self._may_raise:
-            raise UnsupportedTableFeature(
-                f"Some rows of the data file '{data_file}' are deleted, which needs Iceberg's format version 3.",
-                hint="Leave out iceberg.target.format-version=2.",
-            )
-        self.format_version = max(self.format_version, 3)
+    def delete_rows(self) -> None:
+        """Raise the version, where it may be, to that which has deletion vectors."""
+        if self._may_raise:
+            self.format_version = max(self.format_version, 3)
 
     def by_layout(self, batch: pa.RecordBatch) -> Iterator[tuple[EntryLayout, pa.RecordBatch]]:
         """The batch's files by the target's specs.

@@ -5,7 +5,6 @@ The blobs are those of the source, byte for byte (see ``converters.model.deletio
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,24 +13,17 @@ import pyarrow.compute as pc
 
 from converters.deletes.reader import read_blobs
 from converters.iceberg.commit import NewFile
+from converters.iceberg.delete_layout import delete_layout
 from converters.iceberg.entry_layout import ADDED, EntryLayout
-from converters.iceberg.manifest_list_reader import DELETES
+from converters.iceberg.manifest_spool import Keep
 from converters.iceberg.manifest_writer import ManifestWriter
 from converters.iceberg.puffin_writer import PuffinWriter
 from converters.storage.base import Storage
 
-__all__ = ["VectorFiles", "delete_layout"]
+__all__ = ["VectorFiles"]
 
 _LARGEST_PUFFIN = 64 * 2**20
 _BATCH = 10_000
-
-Keep = Callable[[bytes], Callable[[], bytes]]
-"""Puts bytes where they wait for the commit, and gives what reads them back."""
-
-
-def delete_layout(layout: EntryLayout) -> EntryLayout:
-    """What the entries of deletion vectors look like, for data files of some layout."""
-    return msgspec.structs.replace(layout, format_version=3, leaves=(), content=DELETES)
 
 
 class _Pending(msgspec.Struct, frozen=True):
@@ -75,7 +67,7 @@ class VectorFiles:
             LimitExceeded: A blob is too large.
         """
         for start in range(0, len(files), _BATCH):
-            self._add(delete_layout(layout), files.slice(start, _BATCH))
+            self._add(delete_layout(layout, format_version=3), files.slice(start, _BATCH))
 
     def finish(self) -> None:
         """Finish the last file."""

@@ -47,6 +47,12 @@ def test_spark_sees_the_same(corpus: Corpus, tmp_path: Path, name: str) -> None:
     _check(followed, case(name), target, "spark")
 
 
+def test_version_2_has_position_deletes(corpus: Corpus, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    followed = list(follow(corpus, case("delta/dml_dv"), tmp_path, target, format_version=2))
+    _check(followed, case("delta/dml_dv"), target, "duckdb", "pyiceberg", "spark")
+
+
 @pytest.mark.parametrize("name", ["delta/dml_dv", "hudi/overwrites"])
 def test_full_syncs_make_the_same_of_it(corpus: Corpus, tmp_path: Path, name: str) -> None:
     target = tmp_path / "target"

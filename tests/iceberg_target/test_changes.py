@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from converters.deletes.blob import blob_of
-from converters.errors import CommitConflict, FullSyncNeeded, UnsupportedTableFeature
+from converters.errors import CommitConflict, FullSyncNeeded
 from converters.formats import Commit
 from converters.iceberg.listed_manifest import ListedManifest, read_listed
 from converters.iceberg.previous_files import PreviousFiles
@@ -344,10 +344,23 @@ def test_a_new_file_may_have_deleted_rows(source: Source) -> None:
     assert _ids(source)[-3:] == [30, 31, 32]
 
 
-def test_version_2_has_no_deletion_vectors(source: Source) -> None:
-    sync(source)
-    names = files_under(source)
-    batch = with_vectors(source, source.batch(), f0=(1,))
-    with pytest.raises(UnsupportedTableFeature, match=r"Some rows of the data file .*part-00000.parquet' are deleted"):
-        _apply(source, batch, format_version=2)
-    assert files_under(source) == names
+def test_version_2_has_position_deletes(source: Source) -> None:
+    sync(source, format_version=2)
+    _apply(source, with_vectors(source, source.batch(), f0=(1, 2), f1=(0,)), format_version=2)
+    assert target_metadata(source.directory).format_version == 2
+    assert _ids(source) == [0, 3, 11, 12, 13, 20, 21, 22, 23]
+    said = summary(source)
+    assert (said["added-position-delete-files"], said["total-position-deletes"]) == ("2", "3")
+    _apply(source, with_vectors(source, source.batch().slice(0, 1), f0=(0, 1, 2)), format_version=2)
+    assert _ids(source) == [3, 11, 12, 13, 20, 21, 22, 23]
+    source.version += 1
+    first = target_metadata(source.directory).current_snapshot_id
+    target = target_of(source, format_version=2)
+    same = with_vectors(source, source.batch(), f0=(0, 1, 2), f1=(0,))
+    target.replace(source.snapshot(), iter([same]), state_of(source), target.current())
+    assert target_metadata(source.directory).current_snapshot_id == first
+    before = set(source.files)
+    source.drop(next(iter(source.files)))
+    advance(source, before, format_version=2)
+    assert _ids(source) == [11, 12, 13, 20, 21, 22, 23]
+    assert summary(source)["total-delete-files"] == "1"
