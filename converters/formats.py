@@ -6,10 +6,10 @@ being the format's name in any case.  The built-in formats are registered the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, Protocol, Self, TypeVar, cast
+from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import msgspec
 import pyarrow as pa
@@ -25,6 +25,7 @@ __all__ = [
     "TARGET_GROUP",
     "Commit",
     "FormatSupport",
+    "Remembering",
     "Source",
     "Target",
     "TargetTable",
@@ -124,6 +125,21 @@ class Source(Protocol):
                 apart; also in the middle of the iteration, before the change that it concerns.
             CorruptTable: A part of the metadata is missing or unreadable.
             UnsupportedTableFeature: As for ``data_files``.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A source that saves reading where it is told what it said at former syncs."""
+
+    def recall(self, known: Sequence[SyncState]) -> None:
+        """Take note of what former syncs left in targets, before ``snapshot``.
+
+        The source has to make sure that they are of the same table, read with the same options.
+
+        Args:
+            known: States of syncs, of this table as far as is known; ``mark.memory`` is the ``Snapshot.memory``.
         """
         ...
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from converters.formats import Source
 from converters.model.change import Change
 
-__all__ = ["Files", "change_between", "files_of"]
+__all__ = ["Files", "change_between", "files_listed", "files_of"]
 
 Files = dict[str, tuple[object, ...]]
 """Live files by path: size, row count and the id of the deletion vector."""
@@ -18,14 +18,14 @@ Files = dict[str, tuple[object, ...]]
 
 def files_of(source: Source) -> Files:
     """The live files of a source's current snapshot."""
-    return _listed(source.data_files(source.snapshot()))
+    return files_listed(source.data_files(source.snapshot()))
 
 
 def change_between(before: Files, source: Source) -> Change:
     """The change from some files to the source's current snapshot."""
     snapshot = source.snapshot()
     batches = list(source.data_files(snapshot))
-    after = _listed(iter(batches))
+    after = files_listed(iter(batches))
     changed = pa.array([path for path in after if before.get(path) != after[path]], pa.string())
 
     def added() -> Iterator[pa.RecordBatch]:
@@ -40,7 +40,8 @@ def change_between(before: Files, source: Source) -> Change:
     )
 
 
-def _listed(batches: Iterator[pa.RecordBatch]) -> Files:
+def files_listed(batches: Iterator[pa.RecordBatch]) -> Files:
+    """The files of some batches."""
     found: Files = {}
     for batch in batches:
         rows = batch.select(["path", "size", "row_count", "deletion_vector"]).to_pylist()

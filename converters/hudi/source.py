@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import ClassVar, Self
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from converters.errors import CorruptTable
-from converters.hudi.changes.added_files import AddedFilesReader
-from converters.hudi.changes.telling import ChangeTeller
+from converters.errors import CorruptTable, FullSyncNeeded, UnsupportedTableFeature
+from converters.hudi.changes.added_files import partition_columns, restricted
+from converters.hudi.changes.steps import find_steps
+from converters.hudi.changes.telling import ChangeTeller, snapshot_of
+from converters.hudi.memory import Memory, memories, table_key
 from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.partitions.key_generators import PathField, path_fields
-from converters.hudi.partitions.reader import PartitionReader
 from converters.hudi.partitions.values import PathStyle
 from converters.hudi.partitions.xtable_spec import parse_partition_spec
-from converters.hudi.reading.columns import read_columns
-from converters.hudi.reading.file_batches import TableFiles, file_batches
-from converters.hudi.reading.indexed_statistics import statistics_index
-from converters.hudi.reading.live_files import LiveFiles, find_live_files
-from converters.hudi.reading.samples import sample_files
-from converters.hudi.reading.statistics import StatisticsReader
-from converters.hudi.reading.stored_columns import promotions, two_level_lists
+from converters.hudi.reading.columns import TableColumns, read_columns
+from converters.hudi.reading.file_batches import file_batches
 from converters.hudi.reading.table_state import TableState, read_table_state
+from converters.hudi.reading.whole_table import PartitionPaths, WholeTable, log_note, notes_of, read_whole_table
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory
-from converters.hudi.timeline.instants import instant_millis
 from converters.model.change import Change
-from converters.model.schema import Schema
 from converters.model.snapshot import Snapshot, Table
-from converters.parquet.field_ids import FieldIdCheck, Samples, settle_field_ids
-from converters.parquet.footers import Footer
+from converters.parquet.field_ids import FieldIdCheck, Samples
 from converters.storage.base import Storage
 from converters.storage.location import join
 from converters.sync.state import SyncState
@@ -59,13 +52,23 @@ class HudiSourceOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_unkn
 
 
 class _View(msgspec.Struct, frozen=True):
-    """One state of the table."""
+    """One state of the table.
+
+    Attributes:
+        state: What the timeline says.
+        columns: Its columns.
+        snapshot: The same as the model has it.
+        whole: What was read of all of its files; None where what was remembered was enough.
+        since: The former state from which that was taken.
+        changes: What led from there to this state.
+    """
 
     state: TableState
-    metadata_table: MetadataTable | None
+    columns: TableColumns
     snapshot: Snapshot
-    found: TableFiles
-    reader: StatisticsReader
+    whole: WholeTable | None = None
+    since: SyncState | None = None
+    changes: tuple[Change, ...] = ()
 
 
 class HudiSource:
@@ -82,6 +85,7 @@ class HudiSource:
         self._samples = Samples(storage)
         self._view: _View | None = None
         self._notes: list[str] = []
+        self._known: Sequence[SyncState] = ()
 
     @classmethod
     def is_table(cls, storage: Storage, location: str) -> bool:
@@ -118,49 +122,8 @@ class HudiSource:
         """
         state = read_table_state(self._storage, self._location, self._options.as_of)
         columns = read_columns(state, keep_meta_columns=self._options.meta_columns)
-        metadata_table = MetadataTable.open(self._storage, self._location, state.config, state.timeline)
-        live = find_live_files(state, metadata_table, leave_out_logs=self._options.read_optimized)
-        paths = live.paths(self._location).combine_chunks()
-        samples = sample_files(self._storage, self._samples, live.files, paths)
-        schema, field_ids = settle_field_ids(columns.schema, samples.footers, mapped=False, complete=False)
-        indexed = state.config.indexed_columns
-        index = statistics_index(metadata_table, columns.parsed, schema, samples.shapes, indexed)
-        reader = StatisticsReader(self._storage, index)
-        fields, asked = self._fields(state.config)
-        partitioned = PartitionReader(reader, live.files, paths).read(
-            schema, fields, _style(state.config), asked=asked, dropped=state.config.drops_partition_columns
-        )
-        shapes = (*samples.shapes, *partitioned.shapes)
-        found = TableFiles(live.files, paths, partitioned.partitioning, partitioned.statistics)
-        old_lists = two_level_lists(schema, shapes)
-        self._notes = [*_log_notes(live), *partitioned.partitioning.notes, *_list_notes(schema, old_lists)]
-        config = state.config
-        snapshot = Snapshot(
-            version=state.version,
-            committed_at=0 if state.newest is None else instant_millis(state.newest.time, state.newest.where),
-            file_count=len(live.files),
-            pending_instants=tuple(instant_millis(each.time, each.where) for each in state.pending),
-            table=Table(
-                format=self.format_name,
-                location=self._location,
-                id=_table_id(config, self._location),
-                name=config.name,
-                schema=schema,
-                specs=(partitioned.partitioning.spec,),
-                default_spec_id=partitioned.partitioning.spec.spec_id,
-                properties=config.properties,
-                metadata_path=hoodie_directory(self._location),
-                schema_text=columns.text,
-                names_are_stable=columns.history.names_are_stable(live.files["instant"].unique().to_pylist()),
-                field_ids=field_ids,
-                feature_names=_feature_names(config),
-                promotions=promotions(schema, shapes),
-                two_level_lists=old_lists,
-                other_columns=_other_columns(schema, (*samples.footers, *(shape.footer for shape in shapes))),
-            ),
-        )
-        self._view = _View(state=state, metadata_table=metadata_table, snapshot=snapshot, found=found, reader=reader)
-        return snapshot
+        self._view = self._remembered(state, columns) or self._whole(state, columns)
+        return self._view.snapshot
 
     def data_files(self, snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         """Stream the snapshot's files; see ``Source.data_files``.
@@ -170,8 +133,20 @@ class HudiSource:
             UnsupportedTableFeature: A data file contradicts the others.
         """
         view = self._view_of(snapshot)
+        whole = view.whole
+        if whole is None:
+            whole = self._whole(view.state, view.columns).whole
+            assert whole is not None
+        try:
+            # What was remembered may say less than the files bear out.
+            partitioning = restricted(
+                whole.files.partitioning, snapshot.table.schema, partition_columns(snapshot.table)
+            )
+        except FullSyncNeeded as error:
+            raise self._changed() from error
+        files = msgspec.structs.replace(whole.files, partitioning=partitioning)
         ids = FieldIdCheck(self._storage, self._samples, snapshot.table.schema, snapshot.table.field_ids, "none")
-        for batch in file_batches(view.found, snapshot.table, view.reader):
+        for batch in file_batches(files, snapshot.table, whole.reader):
             ids.check(batch.column("path"), batch.column("size"))
             yield batch
 
@@ -184,30 +159,108 @@ class HudiSource:
             UnsupportedTableFeature: A file slice has log files now, or a new file cannot be carried.
         """
         view = self._view_of(until)
-        config = view.state.config
-        fields, asked = self._fields(config)
-        files = AddedFilesReader(self._storage, view.metadata_table, config, fields, _style(config), asked=asked)
-        teller = ChangeTeller(
-            self._storage,
-            view.state,
-            view.metadata_table,
-            until,
-            files,
-            view.found.files["instant"].unique().to_pylist(),
+        told: Iterator[Change] = iter(view.changes)
+        if view.since is None or _point(view.since) != _point(since):
+            steps = find_steps(view.state, since.source_version, since.pending_instants)
+            instants = None if view.whole is None else view.whole.files.files["instant"].unique().to_pylist()
+            told = self._teller(view.state, instants).changes(steps, until.table)
+        change = next(told, None)
+        for later in told:
+            assert change is not None
+            yield change
+            change = later
+        if change is not None:
+            yield msgspec.structs.replace(change, snapshot=until)
+
+    def recall(self, known: Sequence[SyncState]) -> None:
+        """Take note of what former syncs left; see ``Remembering.recall``."""
+        self._known = [state for state in known if state.source_format == self.format_name]
+
+    def _remembered(self, state: TableState, columns: TableColumns) -> _View | None:
+        """The table by what is remembered of it and by what was written since; None where that is not enough."""
+        key = self._key(state)
+        found = memories(self._known, key)
+        if not found:
+            return None
+        since, memory = max(found, key=lambda each: _point(each[0]))
+        try:
+            steps = find_steps(state, since.source_version, since.pending_instants)
+            before = (
+                read_columns(steps.before, keep_meta_columns=self._options.meta_columns) if steps.after else columns
+            )
+            table = memory.table(self._described(state, before), before)
+            if table is None:
+                return None
+            changes = tuple(self._teller(state, None).changes(steps, table))
+        except (FullSyncNeeded, CorruptTable, UnsupportedTableFeature):
+            return None  # it shows when all is read whether anything is wrong
+        table = changes[-1].snapshot.table if changes else table
+        if not table.names_are_stable:
+            return None
+        snapshot = snapshot_of(state, table, memory=Memory.of(key, table, memory.notes))
+        is_merged = state.config.table_type == "MERGE_ON_READ" and self._options.read_optimized
+        self._notes = [*([log_note(None)] if is_merged else ()), *memory.notes, *notes_of(table)]
+        return _View(state, columns, snapshot, since=since, changes=changes)
+
+    def _whole(self, state: TableState, columns: TableColumns) -> _View:
+        """The table by all of its files."""
+        whole = read_whole_table(
+            state,
+            columns,
+            self._described(state, columns),
+            self._metadata_table(state),
+            self._partition_paths(state.config),
+            self._samples,
+            leave_out_logs=self._options.read_optimized,
+        )
+        self._notes = [*([log_note(whole.left_out)] if whole.left_out else ()), *whole.notes, *notes_of(whole.table)]
+        memory = Memory.of(self._key(state), whole.table, whole.notes)
+        snapshot = snapshot_of(state, whole.table, file_count=len(whole.files.files), memory=memory)
+        return _View(state, columns, snapshot, whole)
+
+    def _teller(self, state: TableState, instants: Collection[str] | None) -> ChangeTeller:
+        return ChangeTeller(
+            state,
+            lambda: self._metadata_table(state),
+            self._partition_paths(state.config),
+            instants,
             keep_meta_columns=self._options.meta_columns,
             leave_out_logs=self._options.read_optimized,
         )
-        yield from teller.changes(since)
+
+    def _metadata_table(self, state: TableState) -> MetadataTable | None:
+        return MetadataTable.open(self._storage, self._location, state.config, state.timeline)
+
+    def _key(self, state: TableState) -> str:
+        return table_key(self._location, state.config, self._options)
+
+    def _described(self, state: TableState, columns: TableColumns) -> Table:
+        """What of the table does not depend on its files."""
+        return Table(
+            format=self.format_name,
+            location=self._location,
+            id=_table_id(state.config, self._location),
+            name=state.config.name,
+            schema=columns.schema,
+            properties=state.config.properties,
+            metadata_path=hoodie_directory(self._location),
+            schema_text=columns.text,
+            feature_names=_feature_names(state.config),
+        )
 
     def _view_of(self, snapshot: Snapshot) -> _View:
-        view = self._view
-        if view is None or view.snapshot.version != snapshot.version:
+        if self._view is None or self._view.snapshot.version != snapshot.version:
             self.snapshot()
-            view = self._view
-        if view is None or view.snapshot.version != snapshot.version:
-            msg = f"The Hudi table at '{self._location}' was changed while it was read."
-            raise CorruptTable(msg, hint="Try again.")
-        return view
+        if self._view is None or self._view.snapshot.version != snapshot.version:
+            raise self._changed()
+        return self._view
+
+    def _changed(self) -> CorruptTable:
+        return CorruptTable(f"The Hudi table at '{self._location}' was changed while it was read.", hint="Try again.")
+
+    def _partition_paths(self, config: TableConfig) -> PartitionPaths:
+        fields, asked = self._fields(config)
+        return PartitionPaths(fields, _style(config), asked)
 
     def _fields(self, config: TableConfig) -> tuple[Sequence[PathField], bool]:
         """What partition paths consist of, and whether the caller said so."""
@@ -233,24 +286,6 @@ def _feature_names(config: TableConfig) -> tuple[str, ...]:
     return (f"v{config.version}", kind, *indexed)
 
 
-def _other_columns(schema: Schema, footers: Iterable[Footer]) -> tuple[str, ...]:
-    """Columns that files have and the schema has not: meta columns, columns that were dropped."""
-    known = {field.stored_name for field in schema.fields}
-    found = dict.fromkeys(path[0] for footer in footers for path in footer.columns)
-    return tuple(name for name in found if name not in known)
-
-
-def _list_notes(schema: Schema, old_lists: Mapping[int, str]) -> list[str]:
-    if not old_lists:
-        return []
-    names = ", ".join(f"'{schema.by_id[id_].dotted}'" for id_ in old_lists)
-    form = f"Data files hold lists in Parquet's old two-level form ({names})"
-    return [f"{form}: Spark and delta-rs read them right in Delta tables, but DuckDB 1.5 does not."]
-
-
-def _log_notes(live: LiveFiles) -> list[str]:
-    groups = len(pc.unique(pc.binary_join_element_wise(live.logs["partition"], live.logs["file_id"], "/")))
-    if not groups:
-        return []
-    slices = "One file slice has" if groups == 1 else f"{groups} file slices have"
-    return [f"{slices} log files, which are left out as asked: rows are those of the base files alone."]
+def _point(state: SyncState) -> tuple[str, tuple[int, ...]]:
+    """Which state of the table a sync was of."""
+    return state.source_version or "", state.pending_instants

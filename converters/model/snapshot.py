@@ -88,6 +88,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         file_count: Live data files, where the format says so without reading them all; else None.
         pending_instants: When those commits began that are still running and may become visible although they are
             older than this version (Hudi), milliseconds since the epoch, ascending.
+        memory: What the source wants to be told at the next sync (``formats.Remembering``); a few thousand characters
+            at most.
     """
 
     version: str
@@ -95,3 +97,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     table: Table
     file_count: int | None = None
     pending_instants: tuple[int, ...] = ()
+    memory: str = ""

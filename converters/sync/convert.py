@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from converters.formats import open_target, parse_options
+from converters.formats import TargetTable, open_target, parse_options
 from converters.storage.base import Storage
 from converters.storage.location import canonical
 from converters.storage.object_store import ObjectStorage
@@ -13,7 +13,8 @@ from converters.sync.detection import open_source
 from converters.sync.options import SyncOptions
 from converters.sync.report import ConversionReport, Progress, SourceSummary
 from converters.sync.source_reader import SourceReader
-from converters.sync.target_sync import TargetSync, current
+from converters.sync.state import SyncState
+from converters.sync.target_sync import Base, TargetSync, current
 from converters.sync.wanted import check_option_keys, target_location, wanted_targets
 
 __all__ = ["convert"]
@@ -73,7 +74,7 @@ def convert(
     # The targets first, the source second: were it the other way round, a sync that read an old source could overwrite
     # one that started later and committed sooner.
     bases = [current(target) for target in opened_targets]
-    reader = SourceReader(opened, storage, given, table_name)
+    reader = SourceReader(opened, storage, given, table_name, _known(bases) if sync_options.mode != "full" else ())
     read = reader.snapshot
     reports = tuple(
         TargetSync(target, location, reader, sync_options, on_progress).run(base)
@@ -87,3 +88,9 @@ def convert(
         name=read.table.name,
     )
     return ConversionReport(source=summary, targets=reports, seconds=time.monotonic() - started)
+
+
+def _known(bases: Sequence[Base]) -> list[SyncState]:
+    """What former syncs left in the targets, as far as nobody else changed them."""
+    tables = [base for base in bases if isinstance(base, TargetTable)]
+    return [base.state for base in tables if base.state is not None and base.changed is None]

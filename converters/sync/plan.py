@@ -21,7 +21,7 @@ def is_up_to_date(base: TargetTable, wanted: SyncState) -> bool:
     # A commit that was running then may have ended since without becoming the newest.
     same = same and base.state.pending_instants == wanted.pending_instants
     # A state that XTable wrote has no mark.
-    return same and base.state.mark == wanted.mark
+    return same and base.state.mark is not None and base.state.mark.is_of_same(wanted.mark)
 
 
 def why_full(base: TargetTable | None, wanted: SyncState, mode: str) -> str | None:

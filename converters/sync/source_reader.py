@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import pyarrow as pa
 
-from converters.formats import Source, Target, source_prefix, target_prefix
+from converters.formats import Remembering, Source, Target, source_prefix, target_prefix
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
@@ -23,7 +23,14 @@ _GENERATION = 1
 class SourceReader:
     """A source, its snapshot, and what of them goes into the targets' states."""
 
-    def __init__(self, source: Source, storage: Storage, options: Mapping[str, str], table_name: str | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        storage: Storage,
+        options: Mapping[str, str],
+        table_name: str | None,
+        known: Sequence[SyncState] = (),
+    ) -> None:
         """Read the snapshot.
 
         Args:
@@ -31,11 +38,14 @@ class SourceReader:
             storage: Where it is; its roots bound the data files, too.
             options: All options of the call.
             table_name: Name for the targets; None for the source's own.
+            known: What former syncs of the same table left in targets.
         """
         self._source = source
         self._storage = storage
         self._options = options
         self._table_name = table_name
+        if isinstance(source, Remembering):
+            source.recall(known)
         self.snapshot = self._named(source.snapshot())
 
     def read_again(self) -> None:
@@ -81,6 +91,7 @@ class SourceReader:
                 table_id=table.id,
                 fingerprint=_digest(carried),
                 settings=_digest({"options": options, "generation": _GENERATION}),
+                memory=snapshot.memory,
             ),
         )
 

@@ -36,18 +36,24 @@ class XTableMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     sourceIdentifier: str | None = None  # noqa: N815
 
 
-class SourceMark(msgspec.Struct, frozen=True, kw_only=True):
+class SourceMark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which source table was synced.
 
     Attributes:
         table_id: The source table's own unique id.
         fingerprint: Digest of everything else that was carried over: schema, specs, name, options.
         settings: Digest of the options alone; empty where an older version of this library wrote the state.
+        memory: ``Snapshot.memory`` of what was synced.
     """
 
     table_id: str
     fingerprint: str
     settings: str = ""
+    memory: str = ""
+
+    def is_of_same(self, other: SourceMark | None) -> bool:
+        """Whether both stand for the same table in the same state, whatever is remembered of it."""
+        return other is not None and msgspec.structs.replace(self, memory=other.memory) == other
 
 
 class SyncState(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,8 +14,8 @@ from converters.hudi.source import HudiSource
 from converters.model.change import Change
 from converters.model.data_file import data_file_schema
 from converters.model.snapshot import Snapshot
-from converters.sync.state import SyncState
-from tests.changes import Files, files_of
+from converters.sync.state import SourceMark, SyncState
+from tests.changes import Files, files_listed, files_of
 from tests.hudi_source.tables import opened
 
 STAGES = Path("/corpus/stages/hudi")
@@ -22,13 +23,17 @@ ARCHIVED = "archived"
 """A chain whose first commit is archived at its second stage."""
 
 
-def state_of(snapshot: Snapshot) -> SyncState:
-    """What a sync to a snapshot leaves."""
+def state_of(snapshot: Snapshot, now: Snapshot | None = None) -> SyncState:
+    """What a sync to a snapshot leaves, of the table that lies where the snapshot ``now`` is from."""
+    memory = snapshot.memory
+    if memory and now is not None:
+        memory = json.dumps({**json.loads(memory), "key": json.loads(now.memory or snapshot.memory)["key"]})
     return SyncState(
         last_instant=snapshot.committed_at,
         source_format="HUDI",
         source_version=snapshot.version,
         pending_instants=snapshot.pending_instants,
+        mark=SourceMark(table_id="", fingerprint="", memory=memory),
     )
 
 
@@ -78,7 +83,35 @@ def check_chain(tables: list[Path], **options: object) -> list[int]:
                 assert is_like(last, expected)
         assert files == after
         assert last is until or (last is None and since.version == until.version)
+        check_remembering(Path(source.location().removeprefix("file://")), since, until, before, after, options)
     return counts
+
+
+def check_remembering(
+    table: Path, since: Snapshot, until: Snapshot, before: Files, after: Files, options: dict[str, object]
+) -> None:
+    """A source that is told what it said of a former state says the same as one that reads all files."""
+    source = opened(table, **options)
+    source.recall([state_of(since, until)])
+    told = source.snapshot()
+    if told.file_count is not None:
+        return  # it read all of them
+    notes = source.notes()
+    assert is_like(told, until)
+    known, read = told.table, until.table
+    assert known.promotions.items() >= read.promotions.items()
+    assert known.two_level_lists.keys() >= read.two_level_lists.keys()
+    assert set(known.other_columns) >= set(read.other_columns)
+    assert (known.names_are_stable, known.field_ids) == (read.names_are_stable, read.field_ids)
+    files = before
+    for change in source.changes(state_of(since, until), told):
+        files = fold(files, change, source)
+    assert files == after
+    assert relative(files_listed(source.data_files(told)), source) == after
+    again = opened(table, **options)
+    again.recall([state_of(told)])
+    assert again.snapshot() == told
+    assert again.notes() == notes
 
 
 def is_like(told: Snapshot, read: Snapshot) -> bool:

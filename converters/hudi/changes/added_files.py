@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pyarrow as pa
 
 from converters.errors import FullSyncNeeded
 from converters.hudi.metadata_table.table import MetadataTable
-from converters.hudi.partitions.key_generators import PathField
 from converters.hudi.partitions.partitioning import Partitioning
 from converters.hudi.partitions.reader import PartitionReader
-from converters.hudi.partitions.values import PathStyle
 from converters.hudi.reading.columns import TableColumns
 from converters.hudi.reading.file_batches import TableFiles
 from converters.hudi.reading.indexed_statistics import statistics_index
 from converters.hudi.reading.samples import sample_files
 from converters.hudi.reading.statistics import ReadStatistics, StatisticsReader
+from converters.hudi.reading.whole_table import PartitionPaths
 from converters.hudi.table_config import TableConfig
 from converters.model.partition import FIRST_PARTITION_FIELD_ID, PartitionField, PartitionSpec, Transform
 from converters.model.schema import Schema
@@ -26,7 +25,7 @@ from converters.parquet.field_ids import Samples
 from converters.parquet.statistics import FileStatistics, Shape, read_statistics
 from converters.storage.base import Storage
 
-__all__ = ["AddedFiles", "AddedFilesReader", "PartitionColumn", "partition_columns"]
+__all__ = ["AddedFiles", "AddedFilesReader", "PartitionColumn", "partition_columns", "restricted"]
 
 _FEW = 256
 """Of so many files the footers are read: they are exact, and cost no more than finding them in the index."""
@@ -69,30 +68,23 @@ class AddedFilesReader:
     def __init__(
         self,
         storage: Storage,
-        metadata_table: MetadataTable | None,
+        metadata_table: Callable[[], MetadataTable | None],
         config: TableConfig,
-        fields: Sequence[PathField],
-        style: PathStyle,
-        *,
-        asked: bool,
+        paths: PartitionPaths,
     ) -> None:
-        """Take what the table says of its partition paths.
+        """Take what the table says of its files.
 
         Args:
             storage: Where the files are.
-            metadata_table: The table's, if it has one to be used.
+            metadata_table: Opens the table's metadata table, if it has one to be used.
             config: The table's properties.
-            fields: What partition paths consist of.
-            style: How they are written.
-            asked: Whether a caller said what the fields are, not the table.
+            paths: What its partition paths are.
         """
         self._storage = storage
         self._samples = Samples(storage)
         self._metadata_table = metadata_table
         self._config = config
-        self._fields = fields
-        self._style = style
-        self._asked = asked
+        self._partition_paths = paths
 
     def read(
         self,
@@ -118,19 +110,12 @@ class AddedFilesReader:
         """
         reader, statistics, shapes = self._statistics(files, paths, columns, schema)
         partitioning = Partitioning()
-        if self._fields and all(schema.field(each.column) is not None for each in partitioned_by):
-            partitioning = (
-                PartitionReader(reader, files, paths)
-                .read(
-                    schema,
-                    self._fields,
-                    self._style,
-                    asked=self._asked,
-                    dropped=self._config.drops_partition_columns,
-                )
-                .partitioning
-            )
-        kept = _restricted(partitioning, schema, partitioned_by)
+        said = self._partition_paths
+        if said.fields and all(schema.field(each.column) is not None for each in partitioned_by):
+            dropped = self._config.drops_partition_columns
+            found = PartitionReader(reader, files, paths)
+            partitioning = found.read(schema, said.fields, said.style, asked=said.asked, dropped=dropped).partitioning
+        kept = restricted(partitioning, schema, partitioned_by)
         return AddedFiles(TableFiles(files, paths, kept, statistics), reader, shapes)
 
     def _statistics(
@@ -138,15 +123,21 @@ class AddedFilesReader:
     ) -> tuple[StatisticsReader, FileStatistics | None, tuple[Shape, ...]]:
         if len(files) > _FEW:
             shapes = sample_files(self._storage, self._samples, files, paths).shapes
-            index = statistics_index(self._metadata_table, columns.parsed, schema, shapes, self._config.indexed_columns)
+            index = statistics_index(
+                self._metadata_table(), columns.parsed, schema, shapes, self._config.indexed_columns
+            )
             if index is not None:
                 return StatisticsReader(self._storage, index), None, shapes
         read = read_statistics(self._storage, paths.to_pylist(), files["size"].to_pylist(), schema.leaves)
         return StatisticsReader(self._storage, ReadStatistics(read)), read, read.shapes
 
 
-def _restricted(found: Partitioning, schema: Schema, partitioned_by: Sequence[PartitionColumn]) -> Partitioning:
-    """The partitioning by these columns alone."""
+def restricted(found: Partitioning, schema: Schema, partitioned_by: Sequence[PartitionColumn]) -> Partitioning:
+    """The partitioning by these columns alone.
+
+    Raises:
+        FullSyncNeeded: The files are not partitioned by one of them.
+    """
     fields: list[PartitionField] = []
     values: dict[int, pa.Array] = {}
     for number, wanted in enumerate(partitioned_by):

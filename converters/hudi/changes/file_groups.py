@@ -8,7 +8,7 @@ cleaned since, in the commits that wrote it.  Of files that other systems wrote,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -56,13 +56,16 @@ class FileGroups(msgspec.Struct, frozen=True):
 
 
 def find_file_groups(
-    before: TableState, metadata_table: MetadataTable | None, state: TableState, new: Sequence[Instant]
+    before: TableState,
+    open_metadata_table: Callable[[], MetadataTable | None],
+    state: TableState,
+    new: Sequence[Instant],
 ) -> FileGroups:
     """Find the file groups that writes concern.
 
     Args:
         before: The table before the writes.
-        metadata_table: Its metadata table, if it has one to be used.
+        open_metadata_table: Opens its metadata table, if it has one to be used.
         state: The table after all of them.
         new: The writes.
 
@@ -82,6 +85,7 @@ def find_file_groups(
             _group_names(own),
         ]
     )
+    metadata_table = open_metadata_table() if len(continued) else None
     listed = _listed(state, metadata_table, continued)
     found, logs = base_files(listed), log_files(pa.concat_tables([listed, _log_names(stats)]))
     if metadata_table is None:

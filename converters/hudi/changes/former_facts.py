@@ -1,7 +1,7 @@
 """What is known of a table's data files as a whole, in former states of it.
 
-Whoever read the whole table knows it of the last state; of former ones it follows from that and from what changed.  It
-may say more than is so (a former type that no file had yet), never less.
+Whoever read the whole table, once, knows it of one state; of others it follows from that and from what changed.  It
+may say more than is so (a former type that no file has any more), never less.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _Path = tuple[str, ...]
 class FormerFacts:
     """Follows a table from write to write."""
 
-    def __init__(self, until: Table, before: TableColumns | None, instants: Collection[str] | None) -> None:
+    def __init__(self, known: Table, before: TableColumns | None, instants: Collection[str] | None) -> None:
         """Begin before the first write.
 
         Args:
-            until: The table after the last write.
+            known: The table in a state in which its files were looked at: before the first write, or after the last.
             before: The table's columns before the first write; None where it had none yet.
             instants: When the files were written that are live at the end or were in between; None where that is not
                 known.
         """
-        self._until = until
+        self.known = known
         self._instants = instants
         self._last = before
-        by_id = until.schema.by_id
-        self._types: dict[_Path, str] = {by_id[id_].path: former for id_, former in until.promotions.items()}
-        self._lists: dict[str, str] = {by_id[id_].path[0]: path for id_, path in until.two_level_lists.items()}
-        self._others: dict[str, None] = dict.fromkeys(until.other_columns)
+        by_id = known.schema.by_id
+        self._types: dict[_Path, str] = {by_id[id_].path: former for id_, former in known.promotions.items()}
+        self._lists: dict[str, str] = {by_id[id_].path[0]: path for id_, path in known.two_level_lists.items()}
+        self._others: dict[str, None] = dict.fromkeys(known.other_columns)
 
     def has(self, columns: TableColumns) -> bool:
         """Whether these are still the columns of the last write that was told."""
@@ -65,12 +65,16 @@ class FormerFacts:
         self._last = columns
         shapes = added.shapes
         nodes = schema.by_path
-        types = {nodes[path].id: former for path, former in self._types.items() if path in nodes}
+        types = {
+            nodes[path].id: former
+            for path, former in self._types.items()
+            if path in nodes and former != type_name(nodes[path].type)
+        }
         lists = {nodes[(name,)].id: path for name, path in self._lists.items() if (name,) in nodes}
         there = {field.stored_name for field in schema.fields}
         self._others |= {path[0]: None for shape in shapes for path in shape.footer.columns}
         return msgspec.structs.replace(
-            self._until,
+            self.known,
             schema=schema,
             specs=(added.files.partitioning.spec,),
             schema_text=columns.text,

@@ -7,6 +7,8 @@ the one that was completed last.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from converters.errors import FullSyncNeeded
@@ -37,18 +39,20 @@ class Steps(msgspec.Struct, frozen=True):
         return tuple(each for each in self.after[-1].writes if each.time not in known) if self.after else ()
 
 
-def find_steps(state: TableState, version: str, pending: frozenset[int]) -> Steps:
+def find_steps(state: TableState, version: str | None, pending: Collection[int]) -> Steps:
     """Find the writes since a state.
 
     Args:
         state: The table.
-        version: The newest write then.
+        version: The newest write then; None where nobody noted it.
         pending: The writes that were not completed then, milliseconds since the epoch.
 
     Raises:
         FullSyncNeeded: The timeline does not tell all of them.
         CorruptTable: A rollback cannot be read.
     """
+    if version is None:
+        raise FullSyncNeeded("the last sync did not note which version it was of")
     known = _known(state, version, pending)
     before = [each for each in state.writes if each.time in known]
     new = [each for each in state.writes if each.time not in known]
@@ -57,7 +61,7 @@ def find_steps(state: TableState, version: str, pending: frozenset[int]) -> Step
     return Steps(state.at(before), after)
 
 
-def _known(state: TableState, version: str, pending: frozenset[int]) -> frozenset[str]:
+def _known(state: TableState, version: str, pending: Collection[int]) -> frozenset[str]:
     """Times of the writes of the active timeline that the state had."""
     if version == NO_VERSION:
         if _has_archive(state):
@@ -81,7 +85,7 @@ def _known(state: TableState, version: str, pending: frozenset[int]) -> frozense
     )
 
 
-def _refuse_undone(state: TableState, version: str, pending: frozenset[int]) -> None:
+def _refuse_undone(state: TableState, version: str, pending: Collection[int]) -> None:
     """Refuse a history in which a write that the state had was rolled back: nobody says what it had written.
 
     Raises:

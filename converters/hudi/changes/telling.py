@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import functools
+from collections.abc import Callable, Collection, Iterator
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.errors import FullSyncNeeded, ObjectNotFound, UnsupportedTableFeature
+from converters.errors import ObjectNotFound, UnsupportedTableFeature
 from converters.hudi.changes.added_files import AddedFiles, AddedFilesReader, partition_columns
 from converters.hudi.changes.file_groups import FileGroups, find_file_groups, places
 from converters.hudi.changes.former_facts import FormerFacts
-from converters.hudi.changes.steps import find_steps
+from converters.hudi.changes.steps import Steps
 from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.reading.columns import TableColumns, read_columns
 from converters.hudi.reading.file_batches import file_batches
 from converters.hudi.reading.file_slices import FileSlices
 from converters.hudi.reading.refusals import live_logs, refuse_base_files, refuse_logs
 from converters.hudi.reading.table_state import TableState
+from converters.hudi.reading.whole_table import PartitionPaths
 from converters.hudi.timeline.instants import instant_millis
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot, Table
 from converters.parquet.field_ids import FieldIdCheck, Samples, renumbered
-from converters.storage.base import Storage
-from converters.sync.state import SyncState
 
-__all__ = ["ChangeTeller"]
+__all__ = ["ChangeTeller", "snapshot_of"]
 
 
 class ChangeTeller:
@@ -34,11 +33,9 @@ class ChangeTeller:
 
     def __init__(
         self,
-        storage: Storage,
         state: TableState,
-        metadata_table: MetadataTable | None,
-        until: Snapshot,
-        files: AddedFilesReader,
+        metadata_table: Callable[[], MetadataTable | None],
+        paths: PartitionPaths,
         instants: Collection[str] | None,
         *,
         keep_meta_columns: bool,
@@ -47,44 +44,42 @@ class ChangeTeller:
         """Take the state.
 
         Args:
-            storage: Where the table is.
             state: The table as it is at the end.
-            metadata_table: Its metadata table, if it has one to be used.
-            until: The same state as the model has it.
-            files: Reads what is known of added files.
+            metadata_table: Opens its metadata table, if it has one to be used.
+            paths: What its partition paths are.
             instants: When the files that are live at the end were written; None where that is not known.
             keep_meta_columns: Whether the ``_hoodie_*`` columns are among the table's.
             leave_out_logs: Whether log files are left out.
         """
-        self._storage = storage
         self._state = state
-        self._metadata_table = metadata_table
-        self._until = until
-        self._files = files
+        self._metadata_table = functools.cache(metadata_table)
         self._instants = instants
+        self._files = AddedFilesReader(state.storage, self._metadata_table, state.config, paths)
         self._keep_meta_columns = keep_meta_columns
         self._leave_out_logs = leave_out_logs
 
-    def changes(self, since: SyncState) -> Iterator[Change]:
-        """The changes since a sync; see ``Source.changes``.
+    def changes(self, steps: Steps, known: Table) -> Iterator[Change]:
+        """The changes on the way to the state.
 
         Writes after which the table could not be told by its base files, or whose files were cleaned meanwhile, are
         told together with those after them.
+
+        Args:
+            steps: The way.
+            known: The table in a state in which its data files were looked at: before the first step, or after the
+                last one.
 
         Raises:
             FullSyncNeeded: They cannot be told.
             CorruptTable: The timeline, the metadata table or a data file cannot be read.
             UnsupportedTableFeature: What they led to cannot be carried.
         """
-        if since.source_version is None:
-            raise FullSyncNeeded("the last sync did not note which version it was of")
-        steps = find_steps(self._state, since.source_version, frozenset(since.pending_instants))
         if not steps.after:
             return
         groups = find_file_groups(steps.before, self._metadata_table, self._state, steps.new)
         live = groups.slices(steps.before).base_files
         instants = None if self._instants is None else {*self._instants, *groups.files["instant"].unique().to_pylist()}
-        facts = FormerFacts(self._until.table, self._columns_before(steps.before), instants)
+        facts = FormerFacts(known, self._columns_before(steps.before), instants)
         for state in steps.after:
             slices = groups.slices(state)
             is_last = state is steps.after[-1]
@@ -98,47 +93,27 @@ class ChangeTeller:
             live = slices.base_files
             if not is_last and not len(added) and not len(removed) and facts.has(columns):
                 continue
-            yield self._change(state, columns, facts, added, removed, is_last=is_last)
+            yield self._change(state, columns, facts, added, removed)
 
     def _change(
-        self,
-        state: TableState,
-        columns: TableColumns,
-        facts: FormerFacts,
-        added: pa.Table,
-        removed: pa.ChunkedArray,
-        *,
-        is_last: bool,
+        self, state: TableState, columns: TableColumns, facts: FormerFacts, added: pa.Table, removed: pa.ChunkedArray
     ) -> Change:
         refuse_base_files(state, added)
-        until = self._until.table
         schema = columns.schema
-        if until.field_ids == "all":
-            schema = renumbered(schema, {node.path: node.id for node in until.schema.nodes})
-        found = self._files.read(added, self._located(added), columns, schema, partition_columns(until))
-        table = facts.table(columns, schema, found)
-        snapshot = self._until if is_last else self._snapshot(state, table)
+        if facts.known.field_ids == "all":
+            schema = renumbered(schema, {node.path: node.id for node in facts.known.schema.nodes})
+        found = self._files.read(added, self._located(added), columns, schema, partition_columns(facts.known))
+        snapshot = snapshot_of(state, facts.table(columns, schema, found))
         return Change(
             snapshot=snapshot,
-            added=lambda: self._batches(snapshot, found),
+            added=lambda: self._batches(snapshot.table, found),
             removed=pc.binary_join_element_wise(self._state.location, removed, "/"),
             adds_only_new=not pc.any(added["external"]).as_py(),
         )
 
-    def _snapshot(self, state: TableState, table: Table) -> Snapshot:
-        assert state.newest is not None
-        return msgspec.structs.replace(
-            self._until,
-            version=state.version,
-            committed_at=instant_millis(state.newest.time, state.newest.where),
-            file_count=None,
-            pending_instants=tuple(instant_millis(each.time, each.where) for each in state.pending),
-            table=table,
-        )
-
-    def _batches(self, snapshot: Snapshot, found: AddedFiles) -> Iterator[pa.RecordBatch]:
-        table = snapshot.table
-        ids = FieldIdCheck(self._storage, Samples(self._storage), table.schema, table.field_ids, "none")
+    def _batches(self, table: Table, found: AddedFiles) -> Iterator[pa.RecordBatch]:
+        storage = self._state.storage
+        ids = FieldIdCheck(storage, Samples(storage), table.schema, table.field_ids, "none")
         for batch in file_batches(found.files, table, found.reader):
             ids.check(batch.column("path"), batch.column("size"))
             yield batch
@@ -166,6 +141,19 @@ class ChangeTeller:
     def _refuse_logs(self, state: TableState, slices: FileSlices) -> None:
         if not self._leave_out_logs and len(slices.log_files):
             refuse_logs(state, live_logs(state, slices))
+
+
+def snapshot_of(state: TableState, table: Table, *, file_count: int | None = None, memory: str = "") -> Snapshot:
+    """A state of a table as the model has it."""
+    newest = state.newest
+    return Snapshot(
+        version=state.version,
+        committed_at=0 if newest is None else instant_millis(newest.time, newest.where),
+        table=table,
+        file_count=file_count,
+        pending_instants=tuple(instant_millis(each.time, each.where) for each in state.pending),
+        memory=memory,
+    )
 
 
 def _beyond(files: pa.Table, former: pa.Table) -> pa.Table:
