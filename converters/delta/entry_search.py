@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from converters.delta.checkpoint import CheckpointReader
 from converters.delta.commit import CommitReader, Lines
 from converters.delta.file_actions import VECTOR, VECTOR_TAG
-from converters.delta.paths import locations
+from converters.delta.paths import locations, lying_at
 from converters.errors import CorruptTable
 
 __all__ = ["ENTRY", "as_entries", "search", "unique_id"]
@@ -121,7 +121,7 @@ def _older(
     """What the checkpoint lists of the wanted files and no later commit has decided."""
 
     def chosen(paths: pa.Array) -> pa.Array:
-        return pc.is_in(locations(paths, table_location), value_set=wanted)
+        return lying_at(paths, table_location, wanted)
 
     for files in checkpoint.search(chosen):
         found = as_entries(files.append_column("log_path", files["path"]), table_location)

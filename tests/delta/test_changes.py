@@ -108,7 +108,7 @@ def growing(directory: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_all_pairs_of_versions_of_real_tables(corpus: Corpus, tmp_path: Path, case: Case) -> None:
+def test_real_tables_version_by_version(corpus: Corpus, tmp_path: Path, case: Case) -> None:
     directory = corpus.copy(case, tmp_path)
     location = f"file://{directory}"
     versions: dict[int, Version] = {}
@@ -116,6 +116,6 @@ def test_all_pairs_of_versions_of_real_tables(corpus: Corpus, tmp_path: Path, ca
         if not versions and version > 0 and not any((directory / "_delta_log").glob("*.checkpoint*")):
             continue
         versions[version] = read(location)
-        for since in versions:
+        for since in sorted(versions)[:2] + sorted(versions)[2:][-3:]:
             check_chain(location, versions, since)
     assert versions
