@@ -6,6 +6,8 @@
 'file:///data/sales/metadata/v1.metadata.json'
 """
 
+from typing import TYPE_CHECKING, Any
+
 from converters import errors
 from converters.errors import TablecastError
 from converters.formats import FormatSupport, formats
@@ -13,7 +15,9 @@ from converters.storage import ObjectStorage, Roots, Storage
 from converters.sync.convert import convert
 from converters.sync.inspect import TableDescription, inspect
 from converters.sync.report import ConversionReport, Progress, SourceSummary, TargetError, TargetReport
-from converters.verification import TargetVerification, VerifyReport, check_verify_mode, verify
+
+if TYPE_CHECKING:
+    from converters.verification import TargetVerification, VerifyReport, check_verify_mode, verify
 
 __all__ = [
     "ConversionReport",
@@ -36,3 +40,13 @@ __all__ = [
     "inspect",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What only a verification needs is imported when it is first asked for: most conversions do without."""
+    if name in {"TargetVerification", "VerifyReport", "check_verify_mode", "verify"}:
+        from converters import verification  # noqa: PLC0415
+
+        return getattr(verification, name)
+    msg = f"module 'converters' has no attribute '{name}'"
+    raise AttributeError(msg)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import msgspec
 
 __all__ = ["VerifyingCommand", "report_with", "verified", "verify_option"]
 
@@ -48,4 +47,6 @@ def verified(report: Any, **arguments: Any) -> Any:
 
 def report_with(report: Any, verification: Any) -> dict[str, Any]:
     """The report of a conversion as JSON, and the verification's as one more member."""
+    import msgspec  # noqa: PLC0415 - slow
+
     return {**msgspec.to_builtins(report), "verification": verification}

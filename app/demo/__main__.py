@@ -19,7 +19,7 @@ from rich.table import Table
 
 import converters
 from app.cli.output import queries
-from app.demo.service import ServiceFailed, post, running_service
+from app.demo.service import Answer, ServiceFailed, post, running_service
 from app.demo.spark import SparkFailed, missing_for_spark, rows_by_spark
 from converters.storage.location import local_path
 
@@ -85,6 +85,8 @@ def _story(table: str | None, target: str | None) -> bool:
         console.print(f"     -d {sent}", markup=False)
         answer = post(f"{url}/v1/conversion/table", body)
         again = post(f"{url}/v1/conversion/table", body)
+        verify = "metadata" if own else "rows"
+        verified = post(f"{url}/v1/conversion/table", {**body, "verify": verify})
     _step(f"It answered {answer.status} in {answer.seconds * 1000:.0f} ms")
     shown = json.dumps(_shortened(answer.body), indent=2, ensure_ascii=False)
     console.print(textwrap.indent(shown, "   "), markup=False)
@@ -95,6 +97,8 @@ def _story(table: str | None, target: str | None) -> bool:
     console.print(
         f"   The same again: {', '.join(each['status'] for each in again.body['conversions'])}, in {seconds:.0f} ms"
     )
+    if not _show_verification(verify, verified):
+        return False
 
     converted = answer.body["conversions"]
     try:
@@ -108,6 +112,19 @@ def _story(table: str | None, target: str | None) -> bool:
     except (CannotRead, SparkFailed) as error:
         raise click.ClickException(str(error)) from error
     return _goodbye(converted, place)
+
+
+def _show_verification(mode: str, answer: Answer) -> bool:
+    _step(f'The same with "verify": "{mode}" compares the tables')
+    if answer.status != 200:
+        console.print(f"   {answer.body['message']}", markup=False)
+        return False
+    for each in answer.body["conversions"]:
+        found = each["verification"]
+        console.print(f"   {each['target-format']}: {found['result']}")
+        for check in found["checks"]:
+            console.print(f"     {check['name']:<12} {check['result']:<4} {check['detail']}", markup=False)
+    return True
 
 
 def _targets(source: str, *, own: bool) -> list[str]:

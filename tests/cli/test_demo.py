@@ -33,6 +33,8 @@ def test_the_sample() -> None:
     done = _demo(TABLE="", TO="", **java)
     assert done.returncode == 0, done.stderr
     assert "It answered 200" in done.stdout
+    assert re.findall(r"(ICEBERG|HUDI): equal", done.stdout) == ["ICEBERG", "HUDI"]
+    assert len(re.findall(r"rows +ok +9 rows, hash", done.stdout)) == 2
     iceberg, hudi = done.stdout.split("Spark reads Hudi")
     assert "same rows: yes (all 9 compared)" in iceberg
     assert "same rows: yes (all 9 compared)" in hudi
@@ -52,6 +54,7 @@ def test_a_table_of_ones_own(tmp_path: Path, write: object, arguments: tuple[str
     before = {file: file.read_bytes() for file in place.rglob("*") if file.is_file()}
     done = _demo(str(place), *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert ": equal\n" in done.stdout
     assert "same rows: yes (all 30 compared)" in done.stdout
     assert {file: file.read_bytes() for file in before} == before
 
