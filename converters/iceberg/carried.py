@@ -11,10 +11,10 @@ from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.model.types import Field, ListType, MapType, PrimitiveType, StructType, Type, type_name
 
-__all__ = ["check_table"]
+__all__ = ["check_table", "may_delete_rows", "why_version_3"]
 
 _NEWER_KINDS = {"timestamp_ns", "timestamptz_ns"}
-_V3_HINT = "Convert with iceberg.target.format-version=3."
+_DELETING_FEATURES = {"deletionVectors", "deletes"}
 
 
 def check_table(table: Table, format_version: int) -> list[str]:
@@ -34,14 +34,29 @@ def check_table(table: Table, format_version: int) -> list[str]:
     if table.schema.identifier_field_ids and not can_identify(table.schema):
         notes.append("The columns that identify a row are not kept: Iceberg wants them never null.")
     for path, field in _fields(table.schema.fields, ()):
-        notes += _check_field(".".join(path), field, format_version)
-    for node in table.schema.nodes:
-        if isinstance(node.type, PrimitiveType) and node.type.kind in _NEWER_KINDS and format_version < 3:
-            raise UnsupportedTableFeature(
-                f"The column '{node.dotted}' is a {type_name(node.type)}, which Iceberg has from format version 3.",
-                hint=_V3_HINT,
-            )
+        notes += _notes_on(".".join(path), field)
+    needed = why_version_3(table)
+    if needed is not None and format_version < 3:
+        raise UnsupportedTableFeature(
+            f"{needed}, which Iceberg has from format version 3.", hint="Leave out iceberg.target.format-version."
+        )
     return notes
+
+
+def why_version_3(table: Table) -> str | None:
+    """What a table has that needs format version 3, as the beginning of a sentence; None where nothing does."""
+    for path, field in _fields(table.schema.fields, ()):
+        if field.initial_default is not None or field.write_default is not None:
+            return f"The column '{'.'.join(path)}' has a default value"
+    for node in table.schema.nodes:
+        if isinstance(node.type, PrimitiveType) and node.type.kind in _NEWER_KINDS:
+            return f"The column '{node.dotted}' is a {type_name(node.type)}"
+    return None
+
+
+def may_delete_rows(table: Table) -> bool:
+    """Whether files of the table may have deletion vectors."""
+    return not _DELETING_FEATURES.isdisjoint(table.feature_names)
 
 
 def _fields(fields: tuple[Field, ...], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Field]]:
@@ -64,11 +79,7 @@ def _members(type_: Type, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
             return
 
 
-def _check_field(name: str, field: Field, format_version: int) -> list[str]:
-    if format_version < 3 and (field.initial_default is not None or field.write_default is not None):
-        raise UnsupportedTableFeature(
-            f"The column '{name}' has a default value, which Iceberg has from format version 3.", hint=_V3_HINT
-        )
+def _notes_on(name: str, field: Field) -> list[str]:
     notes: list[str] = []
     if field.default_sql is not None:
         notes.append(f"The default expression of the column '{name}' is not kept.")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from converters.errors import AmbiguousTable, ForeignTarget, FullSyncNeeded, InvalidRequest, SourceTableNotFound
 from converters.formats import Commit, TargetTable
 from converters.iceberg.advance import Advance
-from converters.iceberg.carried import check_table
+from converters.iceberg.carried import check_table, may_delete_rows, why_version_3
 from converters.iceberg.commit import write_hint
 from converters.iceberg.locate import LoadedTable, load_table
 from converters.iceberg.metadata import TableMetadata
@@ -24,7 +24,7 @@ from converters.iceberg.schema import schema_text
 from converters.iceberg.table_plan import TablePlan
 from converters.iceberg.target_properties import changed_since_sync
 from converters.model.change import Change
-from converters.model.snapshot import Snapshot
+from converters.model.snapshot import Snapshot, Table
 from converters.storage.base import Storage
 from converters.storage.location import canonical, local_path
 from converters.sync.state import SyncState
@@ -105,7 +105,13 @@ class IcebergTarget:
 
     def check(self, snapshot: Snapshot) -> list[str]:
         """Refuse what Iceberg cannot carry; see ``Target.check``."""
-        return check_table(snapshot.table, self._format_version)
+        table, version = snapshot.table, self._version_for(snapshot.table)
+        notes = check_table(table, version)
+        if version > self._format_version:
+            notes.append(f"The Iceberg table is written in format version 3. {why_version_3(table)}, which needs it.")
+        elif version < 3 and self._options.format_version is None and may_delete_rows(table):
+            notes.append("The Iceberg table is written in format version 3 as soon as a data file has deleted rows.")
+        return notes
 
     def replace(
         self,
@@ -141,8 +147,14 @@ class IcebergTarget:
         return self._committed(*advance.run(change, self._publisher(plan, state, loaded)))
 
     def _plan(self, snapshot: Snapshot, base: TableMetadata | None) -> TablePlan:
-        version = max(self._format_version, base.format_version if base else 0)
+        version = max(self._version_for(snapshot.table), base.format_version if base else 0)
         return TablePlan(snapshot.table, base, version, may_raise=self._options.format_version is None)
+
+    def _version_for(self, table: Table) -> int:
+        """The target's version, or the one that the source needs where the caller has not said which it shall be."""
+        if self._options.format_version is None and why_version_3(table) is not None:
+            return 3
+        return self._format_version
 
     def _publisher(self, plan: TablePlan, state: SyncState, loaded: LoadedTable | None) -> Publisher:
         hours = self._options.retention_hours
