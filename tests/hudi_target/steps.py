@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from converters.errors import FullSyncNeeded
 from converters.formats import Commit, Source, TargetTable
 from converters.hudi.target import HudiTarget, HudiTargetOptions
 from converters.storage import ObjectStorage
@@ -35,17 +34,17 @@ class Steps:
         target = self.target()
         target.check(snapshot)
         commit = target.replace(snapshot, source.data_files(snapshot), self._state(source), target.current())
-        self._before = files_of(source)
+        self.was_done()
         return commit
 
     def advance(self, storage: Storage | None = None, base: TargetTable | None = None) -> Commit:
         """Apply what has changed since the last sync."""
         commit = self.advancing(storage, base)()
-        self._before = files_of(self._source())
+        self.was_done()
         return commit
 
     def advancing(self, storage: Storage | None = None, base: TargetTable | None = None) -> Callable[[], Commit]:
-        """The same, to be done later, and as often as one likes; it is forgotten that it was done."""
+        """The same, to be done later; ``was_done`` must follow."""
         source = self._source()
         change = change_between(self._before, source)
         target = self.target(storage)
@@ -58,12 +57,9 @@ class Steps:
 
         return one
 
-    def go_on(self) -> Commit:
-        """Apply the change, or compare all files where that is needed."""
-        try:
-            return self.advance()
-        except FullSyncNeeded:
-            return self.replace()
+    def was_done(self) -> None:
+        """The target equals the source now, whoever brought it there."""
+        self._before = files_of(self._source())
 
     def current(self) -> TargetTable:
         """What is at the target."""

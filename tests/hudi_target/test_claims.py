@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 import converters
 from converters.errors import CommitConflict
+from converters.formats import Commit
 from converters.hudi.table_config import TableConfig, read_table_config
 from converters.hudi.timeline.active import Timeline, read_timeline
 from converters.hudi.writing import claim as claims
@@ -21,6 +23,7 @@ from converters.hudi.writing.claim import Claim
 from converters.hudi.writing.owners import Owner, requested_content
 from converters.storage import ObjectStorage
 from tests.hudi_target.made import SPARKS, Delta, ids
+from tests.hudi_target.steps import Steps
 
 LATER = "20990101000000000"
 EARLIER = "20200101000000000"
@@ -157,3 +160,43 @@ def test_another_writers_process_on_another_machine_is_not_known_to_be_gone() ->
     assert mine.is_gone()
     assert Owner.parse(mine.text) == mine
     assert Owner.parse("{") is None
+
+
+def test_of_four_writers_of_one_change_one_commits_it(tmp_path: Path) -> None:
+    table = Delta(tmp_path / "t")
+    table.append(0, 6)
+    steps = Steps(table.directory)
+    steps.replace()
+    for number in range(1, 5):
+        table.append(number * 10, 6)
+        base = steps.current()
+        writers = [steps.advancing(base=base) for _ in range(4)]
+        start = threading.Barrier(4)
+
+        def one(advance: Callable[[], Commit], start: threading.Barrier = start) -> str:
+            start.wait()
+            try:
+                return advance().version
+            except CommitConflict:
+                return ""
+
+        with ThreadPoolExecutor(4) as pool:
+            versions = list(pool.map(one, writers))
+        assert sorted(map(bool, versions)) == [False, False, False, True]
+        assert steps.current().version in versions
+        steps.was_done()
+    assert ids(SPARKS[0], table.directory) == table.ids()
+
+
+def test_a_step_removes_what_a_dead_writer_left(tmp_path: Path) -> None:
+    table = Delta(tmp_path / "t")
+    table.append(0, 6)
+    steps = Steps(table.directory)
+    steps.replace()
+    mine = Owner.begin()
+    dead = _leave(table, EARLIER, Owner(mine.machine, mine.pid, mine.started + "0", mine.id))
+    mine.end()
+    table.append(10, 3)
+    steps.advance()
+    assert not dead.exists()
+    assert ids(SPARKS[0], table.directory) == table.ids()

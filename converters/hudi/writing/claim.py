@@ -63,11 +63,14 @@ class Claim:
         self._owner = Owner.begin()
         self._since = time.monotonic()
 
-    def take(self, base: Timeline | None) -> None:
+    def take(self, base: Timeline | None) -> Timeline:
         """Claim the table, and remove what abandoned writers left.
 
         Args:
             base: The timeline that the commit builds on; None where there is no table yet.
+
+        Returns:
+            The timeline under the claim, with nothing pending but the claim.
 
         Raises:
             CommitConflict: Somebody else is writing, or has written since; nothing of ours is left.
@@ -78,7 +81,7 @@ class Claim:
             self._owner.end()
             raise
         try:
-            self._be_alone(base)
+            return self._be_alone(base)
         except BaseException:
             self.withdraw()
             raise
@@ -127,7 +130,7 @@ class Claim:
                     remove_pending(self._storage, self._location, self._config, mine, whole=self._is_first)
         self.release()
 
-    def _be_alone(self, base: Timeline | None) -> None:
+    def _be_alone(self, base: Timeline | None) -> Timeline:
         self._is_first = base is None
         until = time.monotonic() + _PATIENCE_SECONDS
         while others := self._others(timeline := self._timeline()):
@@ -142,6 +145,7 @@ class Claim:
         self._check_absent()
         if base is not None and _completed(base) != _completed(timeline):
             raise self._conflict()
+        return timeline
 
     def _others(self, timeline: Timeline) -> tuple[Instant, ...]:
         found = timeline.instants if self._is_first else timeline.pending()

@@ -29,6 +29,7 @@ from converters.hudi.timeline.instants import next_instant
 from converters.hudi.writing.base import Base
 from converters.hudi.writing.claim import Claim
 from converters.hudi.writing.continuable import open_metadata_table
+from converters.hudi.writing.indexed_columns import indexed_columns
 from converters.hudi.writing.put_new import put_new
 from converters.hudi.writing.retention import PRUNED_KEY, delete_before, delete_older_slices, still_listed
 from converters.hudi.writing.target_files import TargetFiles, read_target_files
@@ -101,10 +102,9 @@ class Update:
             CommitConflict: Somebody else is writing, or has written since the base was read.
             UnsupportedTableFeature: The metadata table cannot be continued.
         """
-        self._claim.take(self._base.timeline)
+        timeline = self._claim.take(self._base.timeline)
         try:
-            # Pending is what was pending before, but for what the claim has removed.
-            found = MetadataTable.open(self._storage, self._location, self._base.config, self._timeline())
+            found = MetadataTable.open(self._storage, self._location, self._base.config, timeline)
             self.metadata_table = open_metadata_table(found, self._location)
         except BaseException:
             self._claim.withdraw()
@@ -161,8 +161,9 @@ class Update:
     def _due(self, changes: Changes) -> set[str]:
         """The partitions that get new base files: with the statistics always the files, which say whose are kept."""
         slices = self.metadata_table.slices
-        pays = is_due(slices.get(COLUMN_STATS, ()), STATISTICS_PACE) and not changes.statistics_switch
-        if changes.forget_before or pays:
+        # Nothing comes to statistics that are not kept up.
+        may_be_due = not changes.statistics_switch and indexed_columns(self._base) is not None
+        if changes.forget_before or (may_be_due and is_due(slices.get(COLUMN_STATS, ()), STATISTICS_PACE)):
             return {FILES, COLUMN_STATS}
         return {FILES} if is_due(slices[FILES], FILES_PACE) else set()
 
