@@ -1,17 +1,19 @@
 """Deleting metadata that no version refers to any more: former table metadata, and what expired snapshots had.
 
-Only files that a sync wrote, only under the table's ``metadata/``, and never a data file.
+Only files that a sync wrote, delete files too, only under the table's ``metadata/``, and never a data file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from converters.errors import TablecastError
 from converters.iceberg.commit import metadata_directory
-from converters.iceberg.manifest_list_reader import read_manifest_list
+from converters.iceberg.entry_search import find_entries
+from converters.iceberg.listed_manifest import ListedManifest, read_listed
+from converters.iceberg.manifest_list_reader import DELETES
 from converters.iceberg.metadata import SnapshotJson, TableMetadata
 from converters.iceberg.next_metadata import NextVersion
 from converters.storage.base import Storage
@@ -49,16 +51,21 @@ def _of_expired_snapshots(storage: Storage, committed: NextVersion) -> Iterator[
     added_by = {each.snapshot_id for each in ours}
     try:
         # A manifest stays in one snapshot after another until it is dropped for good: what the oldest
-        # snapshot that is left does not have, none has.
+        # snapshot that is left does not have, none has.  The same is true of delete files.
         needed = _manifests(storage, committed.metadata.snapshots[0])
         garbage = {
-            path: None
+            path: listed
             for snapshot in ours
-            for path, snapshot_id in _manifests(storage, snapshot).items()
-            if path not in needed and snapshot_id in added_by
+            for path, listed in _manifests(storage, snapshot).items()
+            if path not in needed and listed.snapshot_id in added_by
         }
+        deletes = [listed for listed in garbage.values() if listed.content == DELETES]
+        files = _delete_files(storage, deletes) if deletes else set[str]()
+        if files:
+            files -= _delete_files(storage, [each for each in needed.values() if each.content == DELETES])
     except TablecastError:
         return
+    yield from files
     yield from garbage
     yield from (each.manifest_list for each in ours if each.manifest_list is not None)
 
@@ -71,6 +78,11 @@ def _is_linear(metadata: TableMetadata) -> bool:
     return parents[1:] == [each.snapshot_id for each in metadata.snapshots[:-1]]
 
 
-def _manifests(storage: Storage, snapshot: SnapshotJson) -> dict[str, int | None]:
-    """A snapshot's manifests, with the snapshots that added them."""
-    return {each.path: each.snapshot_id for each in read_manifest_list(storage, snapshot, only_live=False)}
+def _manifests(storage: Storage, snapshot: SnapshotJson) -> dict[str, ListedManifest]:
+    """A snapshot's manifests, by their paths."""
+    return {each.path: each for each in read_listed(storage, snapshot)}
+
+
+def _delete_files(storage: Storage, manifests: Sequence[ListedManifest]) -> set[str]:
+    """The delete files that are live in some manifests."""
+    return {entry.path for _, entries in find_entries(storage, manifests, None) for entry in entries}

@@ -364,3 +364,21 @@ def test_version_2_has_position_deletes(source: Source) -> None:
     advance(source, before, format_version=2)
     assert _ids(source) == [11, 12, 13, 20, 21, 22, 23]
     assert summary(source)["total-delete-files"] == "1"
+
+
+@pytest.mark.parametrize("version", [2, None])
+def test_what_only_expired_snapshots_had_is_deleted(source: Source, version: int | None) -> None:
+    """The first vector's file goes when its snapshot expires; the second's, which is live, stays."""
+    options = {"format_version": version} if version else {}
+    sync(source, **options)
+    for vectors in ((1,), (1, 2), (1, 2, 3)):
+        _apply(source, with_vectors(source, source.batch(), f0=vectors, f1=(0,)), retention_hours=1000, **options)
+    before = set(source.files)
+    source.add(some_rows(40), ("p1",))
+    advance(source, before, proven=True, retention_hours=0, **options)
+    metadata = target_metadata(source.directory)
+    assert [each.snapshot_id for each in metadata.snapshots] == [metadata.current_snapshot_id]
+    assert _ids(source) == [0, 11, 12, 13, 20, 21, 22, 23, 40, 41, 42, 43]
+    names = files_under(source)
+    assert sum(name.endswith((".puffin", "-deletes.parquet")) for name in names) == (2 if version else 1)
+    assert {each.path.rpartition("/")[2] for each in listed(source)} == {name for name in names if "-m" in name}
