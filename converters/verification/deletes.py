@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -79,4 +80,5 @@ class DeleteCheck:
         aside = f"{self._rows:,} rows of {self._files:,} files are deleted, positions of {self._positions:,} compared"
         if self._unread:
             aside += f", those of {self._unread:,} not (they are large)"
-        return (self._tally.check("deletes", "files' deleted rows", nothing="there are no files", aside=aside),)
+        found = self._tally.check("deletes", "files' deleted rows", nothing="there are no files", aside=aside)
+        return (msgspec.structs.replace(found, detail=aside) if found.result == "ok" else found,)

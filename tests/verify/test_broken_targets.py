@@ -117,6 +117,23 @@ def test_a_partition_value_is_wrong(partitioned: Path) -> None:
     _assert_differs(partitioned, "partitions", "12345 in the target")
 
 
+def test_a_deletion_vector_is_dropped(corpus: Corpus, tmp_path: Path) -> None:
+    table = corpus.copy("iceberg/mor_dv_v3", tmp_path)
+    assert converters.convert(str(table), ["delta"], source_format="iceberg").ok
+    assert (
+        "7 rows of 1 files are deleted" in check_of(verified(table, "delta", source_format="iceberg"), "deletes").detail
+    )
+
+    def without_vectors(action: Action) -> Iterator[Action]:
+        action.get("add", {}).pop("deletionVector", None)
+        yield action
+
+    edit_log(table, without_vectors)
+    _assert_differs(table, "deletes", "7 rows are deleted in the source, 0 in the target")
+    rows = check_of(verified(table, "delta", source_format="iceberg", mode="rows"), "rows")
+    assert (rows.result, rows.examples[0][:7], rows.examples[1][:7]) == ("differs", "18 rows", "25 rows")
+
+
 def test_the_partitioning_is_lost(tmp_path: Path) -> None:
     """Where the partition columns are not in the data files, readers of such a target would see null."""
     write_delta(tmp_path / "source")

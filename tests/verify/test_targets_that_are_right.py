@@ -20,6 +20,8 @@ CASES = [
     ("delta/nested", "hudi"),
     ("iceberg/part_date", "delta"),
     ("iceberg/types_extremes", "hudi"),
+    ("delta/dml_dv", "iceberg"),
+    ("iceberg/mor_posdel_v2", "delta"),
     ("hudi/drop_part_cols", "delta"),
     ("hudi/evolve", "iceberg"),
 ]
@@ -34,6 +36,16 @@ def test_real_tables_by_rows_too(corpus: Corpus, tmp_path: Path, name: str, targ
     rows = check_of(found, "rows")
     assert f"{corpus.rows(name).num_rows} rows" in rows.detail
     assert {"delta": "delta_scan", "iceberg": "iceberg_scan", "hudi": "read_parquet"}[target] in rows.detail
+
+
+def test_deletes_that_were_written_in_another_form(corpus: Corpus, tmp_path: Path) -> None:
+    """Deletion vectors of Delta Lake as position deletes of Iceberg's version 2."""
+    table = corpus.copy("delta/dml_dv", tmp_path)
+    options = {"iceberg.target.format-version": "2"}
+    assert converters.convert(str(table), ["iceberg"], source_format="delta", options=options).ok
+    found = verified(table, "iceberg", source_format="delta", options=options, mode="rows")
+    assert (found.result, found.error) == ("equal", None), found.checks
+    assert "positions of 1 compared" in check_of(found, "deletes").detail
 
 
 def test_several_targets_at_once(tmp_path: Path) -> None:
