@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from converters.avro.container import blocks, open_avro
-from converters.avro.reader import UndecodableRowsError, decode_rows
+from converters.avro.few_rows import decode_few_rows
+from converters.avro.reader import UndecodableRowsError
 from converters.errors import CorruptTable, LimitExceeded, ObjectNotFound, UnsupportedTableFeature
 from converters.iceberg.avro_schema import flatten
 from converters.iceberg.locate import file_location
@@ -25,19 +26,6 @@ _KEY_METADATA = "f519"
 _SEQUENCE, _SNAPSHOT, _FIRST_ROW = "f515", "f503", "f520"
 _MOST_MANIFESTS = 500_000
 _LARGEST_LIST = 512 * 2**20
-_COLUMNS = (
-    _PATH,
-    _LENGTH,
-    _SPEC,
-    _CONTENT,
-    _ADDED,
-    _EXISTING,
-    _DELETED,
-    _KEY_METADATA,
-    _SEQUENCE,
-    _SNAPSHOT,
-    _FIRST_ROW,
-)
 
 
 class ManifestFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +81,10 @@ def read_manifest_list(storage: Storage, snapshot: SnapshotJson, *, only_live: b
 
 def _rows(data: bytes, where: str) -> list[dict[str, Any]]:
     file = open_avro(data, where)
-    content: list[bytes] = []
+    content: list[tuple[int, bytes]] = []
     count = size = 0
     for rows, block in blocks(file):
-        content.append(block)
+        content.append((rows, block))
         count += rows
         size += len(block)
         if count > _MOST_MANIFESTS or size > _LARGEST_LIST:
@@ -105,11 +93,9 @@ def _rows(data: bytes, where: str) -> list[dict[str, Any]]:
     if schema.column(_PATH) is None:
         raise CorruptTable(f"{where} has no manifest paths.")
     try:
-        table = decode_rows(schema, count, content, _COLUMNS, key=_PATH)
+        return decode_few_rows(schema, content)
     except UndecodableRowsError as error:
         raise CorruptTable(f"{where} cannot be decoded: {error}.") from error
-    found: list[dict[str, Any]] = table.to_pylist()
-    return found
 
 
 def _manifest(row: dict[str, Any], where: str) -> ManifestFile:

@@ -35,8 +35,10 @@ def id_map(key_id: int, value: str) -> list[Any]:
     return ["null", {"type": "array", "logicalType": "map", "items": items}]
 
 
-def entry_schema(partition: Sequence[dict[str, Any]] = (), *, without: Sequence[int] = (), more: Any = ()) -> Any:
-    """The Avro schema of a manifest's entries."""
+def entry_schema(
+    partition: Sequence[dict[str, Any]] = (), *, without: Sequence[int] = (), more: Any = (), newer: bool = False
+) -> Any:
+    """The Avro schema of a manifest's entries; a newer one has what versions 2 and 3 brought."""
     members = [
         field(134, "content", "int"),
         field(100, "file_path", "string"),
@@ -52,10 +54,18 @@ def entry_schema(partition: Sequence[dict[str, Any]] = (), *, without: Sequence[
         field(128, "upper_bounds", id_map(129, "bytes")),
         field(131, "key_metadata", ["null", "bytes"]),
     ]
+    if newer:
+        members += [
+            field(135, "equality_ids", ["null", {"type": "array", "items": "int"}]),
+            field(143, "referenced_data_file", ["null", "string"]),
+            field(144, "content_offset", ["null", "long"]),
+            field(145, "content_size_in_bytes", ["null", "long"]),
+        ]
     kept = [*(member for member in members if member["field-id"] not in without), *more]
     top = [
         field(0, "status", "int"),
         field(1, "snapshot_id", ["null", "long"]),
+        *([field(3, "sequence_number", ["null", "long"])] if newer else []),
         field(2, "data_file", {"type": "record", "name": "r2", "fields": kept}),
     ]
     return {"type": "record", "name": "manifest_entry", "fields": top}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import random
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from converters.errors import FullSyncNeeded
 from converters.iceberg.locate import load_table
@@ -18,6 +22,7 @@ from converters.storage.object_store import ObjectStorage
 from converters.sync.state import SyncState
 from tests.changes import Files, change_between, files_of
 from tests.corpus import Case, Corpus, cases
+from tests.iceberg_source.deleted import DeletedRows, columns
 
 STAGED = [case for case in cases("iceberg") if case.stages]
 ALLOWED = IcebergSourceOptions(read_data=True)
@@ -173,3 +178,80 @@ def test_an_append_is_told_as_new_files_alone(corpus: Corpus, tmp_path: Path) ->
     (change,) = source.changes(_state(version), source.snapshot())
     assert change.removed == wanted.removed
     assert pa.Table.from_batches(change.added()).equals(pa.Table.from_batches(wanted.added()))
+
+
+KINDS = st.sampled_from(["data", "positions", "partition", "vector", "values", "everywhere"])
+COMMITS = st.lists(
+    st.tuples(st.lists(KINDS, max_size=3), st.integers(0, 2), st.booleans(), st.booleans(), st.integers(0, 999)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(COMMITS)
+@settings(max_examples=40)
+def test_changes_tell_of_any_history_what_whole_reads_tell(commits: list[Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made = DeletedRows(Path(folder) / "t")
+        snapshots = _history(made, commits)
+        made.finish()
+        files = {number: files_of(made.source(snapshot=number)) for number in snapshots}
+        for since, until in itertools.permutations(snapshots, 2):
+            source = made.source(snapshot=until)
+            snapshot = source.snapshot()
+            told = list(_folded(files[since], source.changes(_state(str(since)), snapshot)))
+            assert told[-1][0].snapshot == snapshot
+            for change, reached in told:
+                assert reached == files[int(change.snapshot.version)]
+
+
+def _history(made: DeletedRows, commits: list[Any]) -> list[int]:
+    """Commits of random content, some of which remove files, rewrite manifests or build on an earlier snapshot."""
+    snapshots: list[int] = []
+    data: dict[str, int | None] = {}
+    vectors: dict[str, str] = {}
+    for number, (kinds, removals, rewritten, back, seed) in enumerate(commits):
+        sequence, dice = number + 1, random.Random(seed)
+        removed = set(dice.sample(sorted(data), min(removals, len(data))))
+        for place, kind in enumerate([*kinds, "data"] if not data else kinds):
+            name = f"{kind}-{number}-{place}"
+            about = dice.choice(sorted(data)) if data else ""
+            rows = columns({1: "id"}, id=[dice.randrange(4) for _ in range(3)])
+            p = dice.choice([None, 1, 2])
+            where: dict[str, Any] = {"sequence": sequence, "spec": 0 if p else 1, "p": p}
+            if kind == "data":
+                made.data(name, rows, **where)
+                data[name] = p
+            elif not data:
+                continue
+            elif kind == "vector":
+                removed |= {vectors[about]} if about in vectors else set()
+                vectors[about] = name
+                made.vector(name, about, [dice.randrange(3)], sequence=sequence)
+            elif kind == "positions":
+                made.positions(name, [(about, dice.randrange(3))], referenced_data_file=made.path(about), **where)
+            elif kind == "partition":
+                p = data[about]
+                made.positions(name, [(about, dice.randrange(3))], sequence=sequence, spec=0 if p else 1, p=p)
+            else:
+                where = {"spec": 1} if kind == "everywhere" else {"spec": 0, "p": data[about]}
+                made.values(name, rows.slice(0, 1), [1], sequence=sequence, **where)
+        parent = dice.choice(snapshots) if back and snapshots and not vectors else None
+        snapshots.append(made.commit(removed=removed, rewritten=rewritten, parent=parent))
+    return snapshots
+
+
+@pytest.mark.parametrize("spec, p", [(0, 4), (1, None)])
+def test_positions_of_a_partition_change_the_files_that_they_name(tmp_path: Path, spec: int, p: int | None) -> None:
+    made = DeletedRows(tmp_path / "t")
+    for name in ("a", "b"):
+        made.data(name, columns({1: "id"}, id=[1, 2, 3]), spec=spec, p=p)
+    first = made.commit()
+    made.positions("d", [("b", 1), ("gone", 1)], sequence=2, spec=spec, p=p)
+    second = made.commit()
+    made.finish()
+    source = made.source(snapshot=second)
+    before = files_of(made.source(snapshot=first))
+    ((change, reached),) = _folded(before, source.changes(_state(str(first)), source.snapshot()))
+    assert reached == files_of(source)
+    assert [path.rpartition("/")[2] for batch in change.added() for path in batch.column("path").to_pylist()] == ["b"]

@@ -163,7 +163,7 @@ def test_timestamps_that_other_converters_cut_are_unknown(
 
 
 def test_a_large_block_becomes_many_batches(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converters.iceberg.source.rows_per_batch", lambda _: 7)
+    monkeypatch.setattr("converters.iceberg.live_files.rows_per_batch", lambda _: 7)
     good = open_avro(avro(entry_schema(), _entries(50)), "it")
     content = b"".join(content for _, content in avro_container.blocks(good))
     table.manifest(container(good.metadata, [(50, content)]))
@@ -263,23 +263,6 @@ def test_an_unknown_spec_is_an_error(table: Table) -> None:
     table.manifest(avro(entry_schema(), [entry("/a")]), partition_spec_id=9)
     table.finish()
     with pytest.raises(CorruptTable, match="spec 9"):
-        table.read()
-
-
-@pytest.mark.parametrize(
-    "content, file_format, kind",
-    [(1, "PARQUET", "position deletes"), (1, "puffin", "deletion vectors"), (2, "AVRO", "equality deletes")],
-)
-def test_deletes(table: Table, content: int, file_format: str, kind: str) -> None:
-    table.manifest(avro(entry_schema(), [entry("/a")]))
-    removed = entry("/removed", status=2, content=content, file_format=file_format)
-    live = entry("/live", content=content, file_format=file_format)
-    table.manifest(avro(entry_schema(), [removed]), content=1, added_files_count=None)
-    table.finish()
-    assert len(table.read()[1]) == 1
-    table.manifest(avro(entry_schema(), [removed, live]), content=1)
-    table.finish()
-    with pytest.raises(UnsupportedTableFeature, match=f"{kind}.*'/live'"):
         table.read()
 
 
@@ -419,10 +402,11 @@ def test_damage_is_named(table: Table, place: int, codec: str, part: str) -> Non
         table.read()
 
 
-def test_random_damage_is_an_error_of_ours_or_none(table: Table) -> None:
+@pytest.mark.parametrize("name", ["m0.avro", "snap.avro"])
+def test_random_damage_is_an_error_of_ours_or_none(table: Table, name: str) -> None:
     table.manifest(avro(entry_schema(), _entries(5)))
     table.finish()
-    path = table.folder / "metadata/m0.avro"
+    path = table.folder / "metadata" / name
     good = path.read_bytes()
     dice = random.Random(4)
     for _ in range(150):
