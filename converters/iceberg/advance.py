@@ -47,8 +47,8 @@ class Advance:
         """
         if not is_of_our_making(base):
             raise FullSyncNeeded("the target's current snapshot is not the one that the last sync left")
-        if plan.schema.restarted or plan.schema.retyped:
-            raise FullSyncNeeded("a column becomes another type, which the target's manifests have to say, too")
+        if plan.schema.restarted:
+            raise FullSyncNeeded("a field id becomes another column's in the target")
         self._storage = storage
         self._plan = plan
         self._base = base

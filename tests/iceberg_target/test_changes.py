@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
+from decimal import Decimal
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,12 +15,14 @@ from converters.errors import CommitConflict, FullSyncNeeded
 from converters.formats import Commit
 from converters.iceberg.listed_manifest import ListedManifest, read_listed
 from converters.iceberg.previous_files import PreviousFiles
-from converters.model import PRIMITIVE_KINDS, Field, Schema
+from converters.model import PRIMITIVE_KINDS, DecimalType, Field, PartitionSpec, Schema
 from converters.model.change import Change
 from converters.model.deletion_vector import DELETION_VECTOR
 from converters.storage import ObjectStorage
 from tests.iceberg_target.sources import (
     Source,
+    by_column,
+    fields,
     files_under,
     live_entries,
     some_rows,
@@ -180,17 +184,39 @@ def test_a_change_of_the_schema_alone_makes_a_snapshot_that_names_it(source: Sou
     assert read("iceberg", source.directory, "duckdb").column_names == ["id", "p", "more"]
 
 
-def test_another_type_needs_a_full_sync(tmp_path_factory: pytest.TempPathFactory, source: Source) -> None:
-    source.schema = msgspec.structs.replace(
-        source.schema, fields=(Field(id=1, name="id", type=P["int"]), source.schema.fields[1])
-    )
+@pytest.mark.parametrize("by", ["q", None])
+def test_a_widened_column_leaves_old_entries_as_they_are(tmp_path: Path, by: str | None) -> None:
+    """Readers widen bounds and partition values themselves (Iceberg spec, "Schema Evolution")."""
+
+    def rows(start: int, *, wide: bool) -> pa.Table:
+        numbers = range(start, start + 5)
+        return pa.table(
+            {
+                "i": pa.array(numbers, pa.int64() if wide else pa.int32()),
+                "f": pa.array([n / 4 for n in numbers], pa.float64() if wide else pa.float32()),
+                "d": pa.array([Decimal(n) / 4 for n in numbers], pa.decimal128(15 if wide else 9, 2)),
+                "q": pa.array([start] * 5, pa.int64() if wide else pa.int32()),
+            }
+        )
+
+    narrow = fields(i="int", f="float", d=DecimalType(9, 2), q="int")
+    spec = by_column(narrow, by) if by else PartitionSpec(0)
+    source = Source(directory=tmp_path / "t", schema=narrow, spec=spec)
+    for start in (0, 100, -100):
+        source.add(rows(start, wide=False), (start,) if by else ())
     sync(source)
-    source.schema = msgspec.structs.replace(
-        source.schema, fields=(Field(id=1, name="id", type=P["long"]), source.schema.fields[1])
-    )
-    source.version += 1
-    with pytest.raises(FullSyncNeeded, match="another type"):
-        advance(source, set(source.files))
+    first = target_metadata(source.directory).current_snapshot_id
+    source.schema = fields(i="long", f="double", d=DecimalType(15, 2), q="long")
+    before = set(source.files)
+    source.add(rows(2**40, wide=True), (2**40,) if by else ())
+    source.drop(sorted(before)[1])
+    source.files = {
+        name: (found.cast(rows(0, wide=True).schema), partition) for name, (found, partition) in source.files.items()
+    }
+    advance(source, before)
+    assert_same_rows("iceberg", source.directory, source.rows(), ("duckdb", "pyiceberg", "polars", "spark"))
+    old = read("iceberg", source.directory, "duckdb", version=first)
+    assert (old.num_rows, old.schema.field("i").type) == (15, pa.int32())
 
 
 def test_a_lost_race_leaves_nothing(source: Source) -> None:
