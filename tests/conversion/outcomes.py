@@ -14,7 +14,7 @@ import converters
 from tests.corpus import Case, Corpus, cases
 from tests.readers.tables import Format
 
-__all__ = ["FORMATS", "PAGE", "REFUSED", "REFUSED_AT", "convert_case", "others", "page", "pairs"]
+__all__ = ["FORMATS", "PAGE", "REFUSED", "convert_case", "others", "page", "pairs", "refused_at"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "refusals.md"
 FORMATS: tuple[Format, ...] = ("delta", "iceberg", "hudi")
@@ -29,8 +29,6 @@ REFUSED: Mapping[Format, Mapping[str, str]] = {
         "iceberg/avro_files": "format AVRO",
         "iceberg/equality_deletes": "equality deletes",
         "iceberg/evolve": "'full_name'",
-        "iceberg/mor_dv_v3": "deletion vectors",
-        "iceberg/mor_posdel_v2": "position deletes",
         "iceberg/orc_files": "format ORC",
         "iceberg/py_types": "'time'",
         "iceberg/py_uuid": "'uuid'",
@@ -38,7 +36,6 @@ REFUSED: Mapping[Format, Mapping[str, str]] = {
         "iceberg/v3_defaults": "initial default",
     },
     "iceberg": {
-        "delta/dml_dv": "deletion vector",
         "hudi/mor_v6": "log files",
         "hudi/mor_v9": "log files",
         "hudi/nested": "two-level form",
@@ -47,7 +44,7 @@ REFUSED: Mapping[Format, Mapping[str, str]] = {
     "hudi": {
         "delta/colmap_name": "'sL' is no partition",
         "delta/colmap_upgrade": "'lY' is no partition",
-        "delta/dml_dv": "deletion vector",
+        "delta/dml_dv": "are deleted, which Hudi cannot say",
         "delta/part_binary": "'b' of the type binary",
         "delta/rs_partitioned": "is no partition",
         "delta/types_all": "'ntz' has type 'timestamp'",
@@ -55,8 +52,8 @@ REFUSED: Mapping[Format, Mapping[str, str]] = {
         "iceberg/avro_files": "format AVRO",
         "iceberg/equality_deletes": "equality deletes",
         "iceberg/evolve": "'full_name'",
-        "iceberg/mor_dv_v3": "deletion vectors",
-        "iceberg/mor_posdel_v2": "position deletes",
+        "iceberg/mor_dv_v3": "are deleted, which Hudi cannot say",
+        "iceberg/mor_posdel_v2": "are deleted, which Hudi cannot say",
         "iceberg/orc_files": "format ORC",
         "iceberg/part_binary": "'b' of the type binary",
         "iceberg/part_null": "'q' of the type int",
@@ -77,10 +74,34 @@ REFUSED: Mapping[Format, Mapping[str, str]] = {
         "iceberg/v3_defaults": "initial default",
     },
 }
-# What is refused for a while: the stages at which it is, whatever the target.
-REFUSED_AT: Mapping[str, Mapping[int, str]] = {
-    **dict.fromkeys(("hudi/mor_v6", "hudi/mor_v9"), dict.fromkeys((2, 3, 4, 6), "log files")),  # compacted in between
-    "hudi/schema_on_read": {2: "Columns were renamed"},  # until the files were rewritten
+
+
+def _ways(name: str, *targets: Format) -> tuple[tuple[str, Format], ...]:
+    return tuple((name, target) for target in targets)
+
+
+# The stages at which a table is refused, and the words; at last it is what `REFUSED` says.
+_LOGS = dict.fromkeys((2, 3, 4, 6), "log files")  # compacted in between
+_LINKED = {2: "Columns were renamed"}
+_DELETED = dict.fromkeys(range(2, 6), "are deleted, which Hudi cannot say")
+_RENAMED = {4: "now, but the data file", **dict.fromkeys(range(5, 9), "'full_name'")}
+REFUSED_AT: Mapping[tuple[str, Format], Mapping[int, str]] = {
+    ("delta/colmap_name", "hudi"): dict.fromkeys(range(1, 6), "is no partition"),
+    ("delta/colmap_upgrade", "hudi"): {2: "is no partition"},
+    ("delta/dml_dv", "hudi"): _DELETED,
+    **dict.fromkeys(_ways("hudi/mor_v6", "delta", "iceberg"), _LOGS),
+    **dict.fromkeys(_ways("hudi/mor_v9", "delta", "iceberg"), _LOGS),
+    # Until the files were rewritten.
+    **dict.fromkeys(_ways("hudi/schema_on_read", "delta", "iceberg"), _LINKED),
+    **dict.fromkeys(_ways("hudi/sql_table", "delta", "iceberg"), dict.fromkeys(range(2, 5), "log files")),
+    ("iceberg/equality_deletes", "delta"): {2: "equality deletes"},
+    ("iceberg/equality_deletes", "hudi"): {2: "equality deletes"},
+    **dict.fromkeys(_ways("iceberg/evolve", "delta", "hudi"), _RENAMED),
+    ("iceberg/mor_dv_v3", "hudi"): _DELETED,
+    ("iceberg/mor_posdel_v2", "hudi"): _DELETED,
+    ("iceberg/py_partitioned", "hudi"): dict.fromkeys(range(1, 5), "by day of 'ts'"),
+    ("iceberg/spec_evolution", "hudi"): dict.fromkeys(range(2, 5), "The table is partitioned by"),
+    ("iceberg/tr_void", "hudi"): {2: "is no partition"},
 }
 
 _HEAD = """# What is refused, and why
@@ -102,6 +123,13 @@ def others(table_format: Format) -> tuple[Format, ...]:
 def pairs() -> list[tuple[Case, Format]]:
     """Every table of the corpus with each format that it can be converted to."""
     return [(case, target) for case in cases() for target in others(case.format)]
+
+
+def refused_at(case: Case, target: Format, stage: int | None) -> str | None:
+    """The words by which a table is refused at a stage, or as it is at last; None where it is carried."""
+    if stage is None:
+        return REFUSED[target].get(case.name)
+    return REFUSED_AT.get((case.name, target), {}).get(stage)
 
 
 def convert_case(
