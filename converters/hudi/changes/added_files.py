@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from converters.errors import FullSyncNeeded
 from converters.hudi.metadata_table.table import MetadataTable
@@ -28,7 +29,7 @@ from converters.storage.base import Storage
 __all__ = ["AddedFiles", "AddedFilesReader", "PartitionColumn", "partition_columns", "restricted"]
 
 _FEW = 256
-"""Of so many files the footers are read: they are exact, and cost no more than finding them in the index."""
+"""Of so many files that Hudi wrote the footers are read: they say more than its index, and cost no more."""
 
 
 class PartitionColumn(msgspec.Struct, frozen=True):
@@ -121,7 +122,7 @@ class AddedFilesReader:
     def _statistics(
         self, files: pa.Table, paths: pa.Array, columns: TableColumns, schema: Schema
     ) -> tuple[StatisticsReader, FileStatistics | None, tuple[Shape, ...]]:
-        if len(files) > _FEW:
+        if len(files) > _FEW or pc.any(files["external"]).as_py():
             shapes = sample_files(self._storage, self._samples, files, paths).shapes
             index = statistics_index(
                 self._metadata_table(), columns.parsed, schema, shapes, self._config.indexed_columns

@@ -115,11 +115,22 @@ class FileKeys:
 
     def keys(self, column: str) -> pa.Array:
         """The keys of a column's statistics, binary, in the files' order."""
-        prefix = np.frombuffer(column_key(column), np.uint8)
-        matrix = np.empty((len(self.suffixes), len(prefix) + self.suffixes.shape[1]), np.uint8)
-        matrix[:, : len(prefix)] = prefix
-        matrix[:, len(prefix) :] = self.suffixes
-        return binary_from_matrix(matrix)
+        return _with_column(column, self.suffixes)
+
+    def old_keys(self, column: str) -> pa.Array:
+        """The keys as Hudi 0.14 writes them, where these are others (``with_one_unpartitioned``)."""
+        empty, wanted = (_hashes([path])[0] for path in ("", UNPARTITIONED))
+        suffixes = self.suffixes[(self.suffixes[:, : len(wanted)] == wanted).all(axis=1)].copy()
+        suffixes[:, : len(empty)] = empty
+        return _with_column(column, suffixes)
+
+
+def _with_column(column: str, suffixes: ByteArray) -> pa.Array:
+    prefix = np.frombuffer(column_key(column), np.uint8)
+    matrix = np.empty((len(suffixes), len(prefix) + suffixes.shape[1]), np.uint8)
+    matrix[:, : len(prefix)] = prefix
+    matrix[:, len(prefix) :] = suffixes
+    return binary_from_matrix(matrix)
 
 
 def _hashes(texts: Sequence[str]) -> ByteArray:

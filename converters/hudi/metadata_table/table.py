@@ -9,8 +9,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.hudi.metadata_table.file_names import COLUMN_STATS, FILES
 from converters.hudi.metadata_table.files import merged_files
-from converters.hudi.metadata_table.keys import FileKeys
+from converters.hudi.metadata_table.keys import ALL_PARTITIONS, FileKeys, partition_key
+from converters.hudi.metadata_table.single_records import read_records
 from converters.hudi.metadata_table.slices import MetadataContent, MetadataSlice, find_slices, read_slice
 from converters.hudi.metadata_table.statistics import StatisticsReader
 from converters.hudi.table_config import TableConfig, metadata_table_location, read_table_config
@@ -18,12 +20,11 @@ from converters.hudi.timeline.active import Timeline, read_timeline
 from converters.storage.base import Storage
 from converters.storage.location import join
 
-__all__ = ["COLUMN_STATS", "FILES", "MetadataTable"]
-
-FILES = "files"
-COLUMN_STATS = "column_stats"
+__all__ = ["MetadataTable"]
 
 _READ = (FILES, COLUMN_STATS)
+_MOST_LOOKUPS = 2_000
+"""More records than these are found sooner by reading all."""
 
 
 class MetadataTable(msgspec.Struct, frozen=True, dict=True):
@@ -111,7 +112,11 @@ class MetadataTable(msgspec.Struct, frozen=True, dict=True):
             CorruptTable: A file is damaged.
             UnsupportedTableFeature: A file is of a form that is not supported.
         """
-        found = self.files()
+        if len(partitions) > _MOST_LOOKUPS:
+            found = self.files()
+        else:
+            keys = [ALL_PARTITIONS.encode(), *(partition_key(path).encode() for path in partitions)]
+            _, found = merged_files(self._records(FILES, keys, newest_only=False), self._where(FILES))
         return found.filter(pc.is_in(found["partition"], value_set=pa.array(partitions, pa.string())))
 
     def column_stats(self, files: pa.Table, columns: Sequence[str]) -> pa.Table | None:
@@ -138,7 +143,14 @@ class MetadataTable(msgspec.Struct, frozen=True, dict=True):
         if not self.slices.get(COLUMN_STATS):
             return None
         keys = FileKeys(_whole(files["partition"]), _whole(files["name"]))
-        return pa.table({column: self._statistics.column(keys, column) for column in columns})
+        reader = self._statistics if len(keys) * len(columns) > _MOST_LOOKUPS else self._statistics_of(keys, columns)
+        return pa.table({column: reader.column(keys, column) for column in columns})
+
+    def _statistics_of(self, files: FileKeys, columns: Sequence[str]) -> StatisticsReader:
+        """A reader that knows nothing but the statistics of these columns in these files."""
+        forms = (form(column) for column in columns for form in (files.keys, files.old_keys))
+        wanted = [key for keys in forms for key in keys.to_pylist()]
+        return StatisticsReader(self._records(COLUMN_STATS, wanted, newest_only=True), self._where(COLUMN_STATS))
 
     @functools.cached_property
     def _statistics(self) -> StatisticsReader:
@@ -153,6 +165,13 @@ class MetadataTable(msgspec.Struct, frozen=True, dict=True):
             content
             for each in self.slices[partition]
             for content in read_slice(self.storage, each, self.timeline, self.pending)
+        ]
+
+    def _records(self, partition: str, keys: Sequence[bytes], *, newest_only: bool) -> list[MetadataContent]:
+        return [
+            content
+            for each in self.slices[partition]
+            for content in read_records(self.storage, each, self.timeline, self.pending, keys, newest_only=newest_only)
         ]
 
     def _where(self, partition: str) -> str:
