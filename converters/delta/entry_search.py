@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from converters.delta.checkpoint import CheckpointReader
 from converters.delta.commit import CommitReader, Lines
 from converters.delta.file_actions import VECTOR, VECTOR_TAG
-from converters.delta.paths import locations, lying_at
+from converters.delta.paths import locations
 from converters.errors import CorruptTable
 
 __all__ = ["ENTRY", "as_entries", "search", "unique_id"]
@@ -34,6 +34,9 @@ ENTRY = pa.schema(
 )
 """A live file as a table's log has it: ``path`` is its location, ``log_path`` its path as written; see ``VECTOR_TAG``.
 """
+
+_PLAIN_END = r"(?P<end>[A-Za-z0-9._~-]{1,24})$"
+"""What of a path nobody has to encode."""
 
 _USUAL = r'^\{"(?:add|remove)":\{"path":"(?P<path>[^"\\]+)"'
 """How a line about a file begins, as all known writers have it."""
@@ -72,8 +75,9 @@ def search(
     """
     live: dict[str, _File] = {}
     decided: set[_Key] = set()
+    meant = _Wanted(wanted, table_location)
     for lines in commits.newest_first():
-        for location, is_add, file in _actions(lines, table_location, wanted):
+        for location, is_add, file in _actions(lines, meant):
             key = (location, unique_id(file.deletion_vector))
             if key not in decided and is_add:
                 live[location] = file
@@ -81,11 +85,45 @@ def search(
     found = [_table(live)]
     missing = wanted.filter(pc.invert(pc.is_in(wanted, value_set=pa.array(list(live), pa.string()))))
     if checkpoint is not None and len(missing):
-        found += _older(checkpoint, table_location, missing, decided)
+        found += _older(checkpoint, _Wanted(missing, table_location), decided)
     return pa.concat_tables(found).combine_chunks()
 
 
-def _actions(lines: Lines, table_location: str, wanted: pa.Array) -> Iterator[tuple[str, bool, _File]]:
+class _Wanted:
+    """Files that are looked for, by any spelling of their paths.
+
+    To understand a path costs more than to read it.  So only those are that end as one of the files does, or whose end
+    may be percent-encoded although it need not be.
+    """
+
+    def __init__(self, wanted: pa.Array, table_location: str) -> None:
+        self.table_location = table_location
+        self._wanted = wanted
+        plain = pc.struct_field(pc.extract_regex(wanted, _PLAIN_END), "end")
+        self._length = pc.min(pc.binary_length(plain)).as_py() if len(plain) and not plain.null_count else 0
+        self._ends = self._end(wanted, self._length)
+
+    def mask(self, paths: pa.Array) -> np.ndarray:
+        """Which of some paths, as they are written, are meant."""
+        found = pc.is_valid(paths)
+        if self._length:
+            found = pc.is_in(self._end(paths, self._length), value_set=self._ends)
+            # One more byte may be the last digit of what is encoded, or the one before it.
+            encoded = pc.match_substring(self._end(paths, self._length + 2), "%")
+            found = pc.or_(found, pc.fill_null(encoded, fill_value=False))
+        mask = np.array(found)
+        rows = np.flatnonzero(mask)
+        mask[rows] = np.asarray(
+            pc.is_in(locations(paths.take(pa.array(rows)), self.table_location), value_set=self._wanted)
+        )
+        return mask
+
+    @staticmethod
+    def _end(paths: pa.Array, length: int) -> pa.Array:
+        return pc.binary_slice(paths.cast(pa.binary()), -length) if length else paths
+
+
+def _actions(lines: Lines, wanted: _Wanted) -> Iterator[tuple[str, bool, _File]]:
     """The actions about wanted files, newest first: the location, whether it is an ``add``, and the action."""
     starts = lines.starts()
     buffers = [None, pa.py_buffer(starts), pa.py_buffer(lines.data)]
@@ -97,7 +135,7 @@ def _actions(lines: Lines, table_location: str, wanted: pa.Array) -> Iterator[tu
         raise CorruptTable("A commit is not understood: it is not UTF-8.", hint=f"One of: {paths}") from error
     usual = np.asarray(path.is_valid())
     hits = np.zeros(len(path), dtype=np.bool_)
-    hits[usual] = np.asarray(pc.is_in(locations(path.drop_null(), table_location), value_set=wanted))
+    hits[usual] = wanted.mask(path.drop_null())
     for row in np.flatnonzero(hits | ~usual)[::-1].tolist():
         line = lines.data[starts[row] : starts[row + 1]]
         if not hits[row] and b'"add"' not in line and b'"remove"' not in line:
@@ -110,21 +148,15 @@ def _actions(lines: Lines, table_location: str, wanted: pa.Array) -> Iterator[tu
         file = action.add or action.remove
         if file is None:
             continue
-        location = locations(pa.array([file.path]), table_location)
-        if hits[row] or pc.is_in(location, value_set=wanted)[0].as_py():
-            yield location[0].as_py(), action.add is not None, file
+        path = pa.array([file.path])
+        if hits[row] or wanted.mask(path)[0]:
+            yield locations(path, wanted.table_location)[0].as_py(), action.add is not None, file
 
 
-def _older(
-    checkpoint: CheckpointReader, table_location: str, wanted: pa.Array, decided: set[_Key]
-) -> Iterator[pa.Table]:
+def _older(checkpoint: CheckpointReader, wanted: _Wanted, decided: set[_Key]) -> Iterator[pa.Table]:
     """What the checkpoint lists of the wanted files and no later commit has decided."""
-
-    def chosen(paths: pa.Array) -> pa.Array:
-        return lying_at(paths, table_location, wanted)
-
-    for files in checkpoint.search(chosen):
-        found = as_entries(files.append_column("log_path", files["path"]), table_location)
+    for files in checkpoint.search(wanted.mask):
+        found = as_entries(files.append_column("log_path", files["path"]), wanted.table_location)
         if decided:
             ids = pc.fill_null(files["deletion_vector"], "").to_pylist()
             keys = zip(found["path"].to_pylist(), ids, strict=True)
