@@ -19,7 +19,7 @@ from converters.delta.file_actions import VECTOR, VECTOR_TAG
 from converters.delta.paths import locations
 from converters.errors import CorruptTable
 
-__all__ = ["ENTRY", "as_entries", "search", "unique_id"]
+__all__ = ["ENTRY", "Wanted", "as_entries", "search", "unique_id"]
 
 _TEXTS = pa.map_(pa.string(), pa.string())
 ENTRY = pa.schema(
@@ -75,7 +75,7 @@ def search(
     """
     live: dict[str, _File] = {}
     decided: set[_Key] = set()
-    meant = _Wanted(wanted, table_location)
+    meant = Wanted(wanted, table_location)
     for lines in commits.newest_first():
         for location, is_add, file in _actions(lines, meant):
             key = (location, unique_id(file.deletion_vector))
@@ -85,11 +85,11 @@ def search(
     found = [_table(live)]
     missing = wanted.filter(pc.invert(pc.is_in(wanted, value_set=pa.array(list(live), pa.string()))))
     if checkpoint is not None and len(missing):
-        found += _older(checkpoint, _Wanted(missing, table_location), decided)
+        found += _older(checkpoint, Wanted(missing, table_location), decided)
     return pa.concat_tables(found).combine_chunks()
 
 
-class _Wanted:
+class Wanted:
     """Files that are looked for, by any spelling of their paths.
 
     To understand a path costs more than to read it.  So only those are that end as one of the files does, or whose end
@@ -123,7 +123,7 @@ class _Wanted:
         return pc.binary_slice(paths.cast(pa.binary()), -length) if length else paths
 
 
-def _actions(lines: Lines, wanted: _Wanted) -> Iterator[tuple[str, bool, _File]]:
+def _actions(lines: Lines, wanted: Wanted) -> Iterator[tuple[str, bool, _File]]:
     """The actions about wanted files, newest first: the location, whether it is an ``add``, and the action."""
     starts = lines.starts()
     buffers = [None, pa.py_buffer(starts), pa.py_buffer(lines.data)]
@@ -153,7 +153,7 @@ def _actions(lines: Lines, wanted: _Wanted) -> Iterator[tuple[str, bool, _File]]
             yield locations(path, wanted.table_location)[0].as_py(), action.add is not None, file
 
 
-def _older(checkpoint: CheckpointReader, wanted: _Wanted, decided: set[_Key]) -> Iterator[pa.Table]:
+def _older(checkpoint: CheckpointReader, wanted: Wanted, decided: set[_Key]) -> Iterator[pa.Table]:
     """What the checkpoint lists of the wanted files and no later commit has decided."""
     for files in checkpoint.search(wanted.mask):
         found = as_entries(files.append_column("log_path", files["path"]), wanted.table_location)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from converters.errors import CorruptTable
 from converters.storage.location import canonical_all
 
-__all__ = ["locations", "lying_at"]
+__all__ = ["locations"]
 
 _ABSOLUTE = r"^(?:/|[A-Za-z][A-Za-z0-9+.\-]+:)"
 
@@ -37,36 +37,6 @@ def locations(paths: pa.Array, table_location: str) -> pa.Array:
     if not _any_absolute(paths):
         return joined
     return pc.if_else(pc.match_substring_regex(paths, _ABSOLUTE), canonical_all(decoded), joined)
-
-
-def lying_at(paths: pa.Array, table_location: str, wanted: pa.Array) -> pa.Array:
-    """Which of the paths that the log has mean one of some canonical locations; false for null.
-
-    Where a log spells its paths in the plainest way, as most do, they are compared as they are.
-
-    Raises:
-        CorruptTable: As for ``locations``.
-    """
-    paths = paths.combine_chunks() if isinstance(paths, pa.ChunkedArray) else paths
-    if not _are_plain(paths):
-        return pc.is_in(locations(paths, table_location), value_set=wanted, skip_nulls=True)
-    prefix = table_location.rstrip("/") + "/"
-    below = wanted.filter(pc.starts_with(wanted, prefix))
-    return pc.is_in(paths, value_set=pc.utf8_slice_codeunits(below, len(prefix)), skip_nulls=True)
-
-
-def _are_plain(paths: pa.Array) -> bool:
-    """Whether no path is encoded, absolute or empty; by their bytes, which is quick."""
-    if not len(paths):
-        return True
-    offsets = np.frombuffer(paths.buffers()[1], np.int32)[paths.offset : paths.offset + len(paths) + 1]
-    data = paths.buffers()[2]
-    text = data.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).to_pybytes() if data is not None else b""
-    if b"%" in text or b":" in text:
-        return False
-    firsts = offsets[:-1][offsets[1:] > offsets[:-1]] - offsets[0]
-    slashes: np.ndarray = np.frombuffer(text, np.uint8)[firsts] == ord("/")
-    return len(firsts) == len(paths) - paths.null_count and not slashes.any()
 
 
 def _any_absolute(paths: pa.Array) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.delta.paths import locations, lying_at
+from converters.delta.paths import locations
 from converters.errors import CorruptTable
 from tests.delta.logs import BASE, Table, add, remove
 
@@ -70,16 +70,3 @@ def test_a_shallow_clone(tmp_path: Path) -> None:
     table = Table(tmp_path / "t")
     table.commit(0, *BASE, add(f"file:{tmp_path}/origin/p=a%2520b/x"), add("own"))
     assert table.read()[1]["path"].to_pylist() == [f"file://{tmp_path}/origin/p=a%20b/x", f"{table.location}/own"]
-
-
-@given(st.lists(st.sampled_from(["a", "p=1/a", "p=%31/a", "a%25", "/t/a", "file:///t/a", "b", "é/a", "x:y", None])))
-def test_finding_paths_is_reading_them(spelled: list[str | None]) -> None:
-    wanted = pa.array(["file:///t/a", "file:///t/p=1/a", "file:///t/é/a", "file:///elsewhere/b", "file:///t/x:y"])
-    found = [path is not None and _location(path) in wanted.to_pylist() for path in spelled]
-    paths = pa.array(spelled, pa.string())
-    for start in range(len(paths) + 1):
-        assert lying_at(paths.slice(start), "file:///t", wanted).to_pylist() == found[start:]
-
-
-def _location(path: str) -> str:
-    return str(locations(pa.array([path]), "file:///t")[0].as_py())
