@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from converters.delta.commit import CommitReader
-from converters.delta.engine import cursor
 from converters.delta.file_actions import file_actions, file_columns
 from converters.delta.log import Checkpoint
 from converters.delta.paths import locations
@@ -29,7 +28,6 @@ __all__ = ["CheckpointReader"]
 _BATCH_BYTES = 8 * 2**20  # the allocator hands larger pieces back to the system, which costs a third more
 _MOST_ROWS = 65_536
 _FEWEST_ROWS = 1_000
-_SEARCHED_ROWS = 8_192
 _STATE = ("protocol", "metaData")
 _MORE_STATE = ("txn", "domainMetadata")
 
@@ -80,7 +78,7 @@ class CheckpointReader:
             with _parquet_errors(path):
                 yield from _adds(parquet, path, content=content, most=most)
 
-    def search(self, chosen: Callable[[pa.Array], np.ndarray]) -> Iterator[pa.Table]:
+    def search(self, chosen: Callable[[pa.Array], pa.Array]) -> Iterator[pa.Table]:
         """Some of the live files as of the checkpoint, of whose row groups no more is read than has to be.
 
         Args:
@@ -94,7 +92,7 @@ class CheckpointReader:
         """
         if self._checkpoint.kind == "json":
             for adds in self._adds_in_json(content=True):
-                yield adds.filter(pa.array(chosen(adds["path"].combine_chunks())))
+                yield adds.filter(chosen(adds["path"]))
         for parquet, path in self._parquet_files():
             for group in range(parquet.num_row_groups):
                 with _parquet_errors(path):
@@ -104,7 +102,7 @@ class CheckpointReader:
         if self._checkpoint.kind != "json":
             return
         for lines in CommitReader(self._storage, self._checkpoint.files).newest_first():
-            actions = file_actions(cursor(), lines, content=content)
+            actions = file_actions(lines, content=content)
             adds = actions.filter(actions["is_add"]).drop_columns(["is_add"])
             if len(adds):
                 yield adds
@@ -215,20 +213,20 @@ def _adds(parquet: pq.ParquetFile, path: str, *, content: bool, most: int) -> It
 
 
 def _search(
-    parquet: pq.ParquetFile, path: str, group: int, chosen: Callable[[pa.Array], np.ndarray]
+    parquet: pq.ParquetFile, path: str, group: int, chosen: Callable[[pa.Array], pa.Array]
 ) -> Iterator[pa.Table]:
     if "add" not in parquet.schema_arrow.names:
         return
     hits = [
-        chosen(pc.struct_field(batch.column("add"), "path"))
-        for batch in parquet.iter_batches(_SEARCHED_ROWS, row_groups=[group], columns=["add.path"], use_threads=False)
+        np.asarray(pc.fill_null(chosen(pc.struct_field(batch.column("add"), "path")), fill_value=False))
+        for batch in parquet.iter_batches(_MOST_ROWS, row_groups=[group], columns=["add.path"], use_threads=False)
     ]
     if not any(each.any() for each in hits):
         return
     members = {field.name for field in parquet.schema_arrow.field("add").type}
     wanted = [each for each in ("path", "size", "deletionVector", "partitionValues", "tags") if each in members]
     columns = [f"add.{each}" for each in wanted]
-    batches = parquet.iter_batches(_SEARCHED_ROWS, row_groups=[group], columns=columns, use_threads=False)
+    batches = parquet.iter_batches(_MOST_ROWS, row_groups=[group], columns=columns, use_threads=False)
     for batch, rows in zip(batches, hits, strict=True):
         if rows.any():
             yield _add_table(batch.column("add").filter(pa.array(rows)), path)

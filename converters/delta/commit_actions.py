@@ -6,7 +6,6 @@ import msgspec
 import pyarrow as pa
 
 from converters.delta.commit import CommitReader
-from converters.delta.engine import cursor
 from converters.delta.file_actions import file_actions
 from converters.delta.log import CommitFile
 from converters.delta.replay import keyed, last_of_each
@@ -56,7 +55,7 @@ def read_commit(reader: CommitReader, commit: CommitFile, location: str) -> Comm
     for lines in reader.newest_first():
         small = small_actions(lines).before(small)
         if b'"add"' in lines.data or b'"remove"' in lines.data:
-            found = file_actions(cursor(), lines, content=False)
+            found = file_actions(lines, content=False)
             pieces.append(keyed(found, location).select(_COLUMNS))
     files = pa.concat_tables([_NO_ACTIONS, *reversed(pieces)])
     return CommitActions(commit, small, last_of_each(files))

@@ -13,9 +13,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["ExactReader", "decimals", "integers"]
+__all__ = ["ExactReader", "Side", "decimals", "integers"]
 
 Side = Literal["lower", "upper"]
+"""Which of a file's two extremes."""
+
 _CONTEXT = decimal.Context(prec=2000, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
 _MOST_DIGITS = 1000
 

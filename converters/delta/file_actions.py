@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -11,12 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.commit import Lines
-from converters.delta.engine import Shape, json_shape, query
+from converters.delta.engine import Shape, cursor, json_shape, query
+from converters.delta.few_actions import few_actions
 from converters.delta.partition_values import texts_of
 from converters.errors import CorruptTable
-
-if TYPE_CHECKING:
-    import duckdb
 
 __all__ = ["VECTOR", "VECTOR_TAG", "file_actions", "file_columns", "first_adds", "unique_ids", "vector_ids"]
 
@@ -54,12 +51,22 @@ _CONTENT: dict[str, Shape] = {
     "tags": {VECTOR_TAG: "VARCHAR"},
 }
 
+_FEW_FILE = [
+    pa.field("path", pa.string()),
+    pa.field("deletionVector", VECTOR),
+    pa.field("size", pa.int64()),
+    pa.field("modificationTime", pa.int64()),
+]
+_TEXTS = pa.map_(pa.string(), pa.string())
+_FEW_CONTENT = [pa.field("stats", pa.string()), pa.field("partitionValues", _TEXTS), pa.field("tags", _TEXTS)]
+_FEW_ADDS = {False: pa.struct(_FEW_FILE), True: pa.struct(_FEW_FILE + _FEW_CONTENT)}
+_FEW_REMOVES = pa.struct(_FEW_FILE[:2])
 
-def file_actions(connection: duckdb.DuckDBPyConnection, lines: Lines, *, content: bool) -> pa.Table:
+
+def file_actions(lines: Lines, *, content: bool) -> pa.Table:
     """The ``add`` and ``remove`` actions of some lines, in order.
 
     Args:
-        connection: Parses the JSON.
         lines: Whole lines.
         content: Also read what only those need who look into the files: statistics and partition values.
 
@@ -69,28 +76,37 @@ def file_actions(connection: duckdb.DuckDBPyConnection, lines: Lines, *, content
     Raises:
         CorruptTable: A line is no JSON, or an action lacks its path or size.
     """
-    import duckdb  # noqa: PLC0415 - the connection that was given has loaded it
-
-    shape = json_shape({"add": _KEY | _FILE | (_CONTENT if content else {}), "remove": _KEY})
-    sql = f"SELECT position, from_json(line, {shape}) AS action FROM lines"  # noqa: S608 - no outside text in it
-    try:
-        found = query(connection, sql, lines=_line_table(lines))
-    except (duckdb.Error, UnicodeError) as error:
-        raise _malformed(lines, error) from error
-    action = found["action"].combine_chunks()
-    add, remove = pc.struct_field(action, [0]), pc.struct_field(action, [1])
+    add, remove = few_actions(lines, _FEW_ADDS[content], _FEW_REMOVES) or _many_actions(lines, content=content)
     is_add = pc.is_valid(add)
     wanted = pc.or_(is_add, pc.is_valid(remove))
     columns = file_columns(add, add.type)
     columns["path"] = pc.coalesce(columns["path"], pc.struct_field(remove, "path"))
     columns["deletion_vector"] = pc.coalesce(columns["deletion_vector"], vector_ids(remove))
     table = pa.table({"is_add": is_add, **columns})
-    broken = pc.and_(wanted, pc.or_(pc.is_null(table["path"]), pc.and_(is_add, pc.is_null(table["size"]))))
+    return table if pc.all(wanted).as_py() else table.filter(wanted)
+
+
+def _many_actions(lines: Lines, *, content: bool) -> tuple[pa.StructArray, pa.StructArray]:
+    """The ``add`` and the ``remove`` of each line; null where it has none."""
+    import duckdb  # noqa: PLC0415 - heavy
+
+    shape = json_shape({"add": _KEY | _FILE | (_CONTENT if content else {}), "remove": _KEY})
+    sql = f"SELECT position, from_json(line, {shape}) AS action FROM lines"  # noqa: S608 - no outside text in it
+    try:
+        found = query(cursor(), sql, lines=_line_table(lines))
+    except (duckdb.Error, UnicodeError) as error:
+        raise _malformed(lines, error) from error
+    action = found["action"].combine_chunks()
+    add, remove = pc.struct_field(action, [0]), pc.struct_field(action, [1])
+    incomplete = pc.or_(pc.is_null(pc.struct_field(add, "path")), pc.is_null(pc.struct_field(add, "size")))
+    broken = pc.or_(
+        pc.and_(add.is_valid(), incomplete), pc.and_(remove.is_valid(), pc.is_null(pc.struct_field(remove, "path")))
+    )
     if pc.any(broken).as_py():
         position = found.filter(broken)["position"][0].as_py()
         msg = f"'{lines.path_of(position)}' has an action without a path or size."
         raise CorruptTable(msg)
-    return table if pc.all(wanted).as_py() else table.filter(wanted)
+    return add, remove
 
 
 class _Add(msgspec.Struct):

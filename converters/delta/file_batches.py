@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.deletion_vectors import deletion_vectors
-from converters.delta.engine import cursor
 from converters.delta.partition_values import partition_values, texts_of
 from converters.delta.stats import StatsReader
 from converters.model.data_file import data_file_batch, data_file_schema, rows_per_batch
@@ -33,7 +32,6 @@ class BatchMaker:
         self._shape = data_file_schema(table.schema, table.specs)
         self._rows = rows_per_batch(table.schema)
         self._stats = StatsReader(table.schema)
-        self._connection = cursor()
         self._waiting: list[pa.Table] = []
 
     def add(self, files: pa.Table) -> Iterator[pa.RecordBatch]:
@@ -59,7 +57,7 @@ class BatchMaker:
         paths = files["path"].combine_chunks()
         sizes = files["size"].combine_chunks()
         self._ids.check(paths, sizes)
-        stats = self._stats.read(self._connection, files)
+        stats = self._stats.read(files)
         vectors = deletion_vectors(
             files["vector"].combine_chunks(), files["deletion_vector"].combine_chunks(), paths, self._location
         )

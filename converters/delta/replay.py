@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from converters.delta.checkpoint import CheckpointReader
 from converters.delta.commit import CommitReader
-from converters.delta.engine import cursor
 from converters.delta.file_actions import file_actions
 from converters.delta.paths import locations
 
@@ -58,7 +57,7 @@ def live_files(
 
 def _newest_first(commits: CommitReader, location: str, *, content: bool) -> Iterator[pa.Table]:
     for lines in commits.newest_first():
-        actions = file_actions(cursor(), lines, content=content)
+        actions = file_actions(lines, content=content)
         if len(actions):
             yield keyed(actions, location)
 

@@ -6,20 +6,18 @@ What is missing, malformed or contradicts itself is unknown, never an error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.delta.bounds import bounds_of
+from converters.delta.engine import cursor
 from converters.delta.extremes import Column, Extremes, columns_of
+from converters.delta.few_stats import few_stats
 from converters.delta.parsed_stats import read_parsed
 from converters.delta.text_stats import TextStats
 from converters.model.schema import Schema
-
-if TYPE_CHECKING:
-    import duckdb
 
 __all__ = ["FileStats", "StatsReader"]
 
@@ -51,33 +49,36 @@ class StatsReader:
         self._groups = [self._columns[start : start + _COLUMNS_AT_ONCE] for start in starts]
         self._texts = [TextStats(group) for group in self._groups]
 
-    def read(self, connection: duckdb.DuckDBPyConnection, files: pa.Table) -> FileStats:
+    def read(self, files: pa.Table) -> FileStats:
         """Read the statistics of some files.
 
         Args:
-            connection: Parses the JSON.
             files: Has ``stats`` (text), ``stats_parsed`` (a struct; the text counts where it is null), both or none;
                 ``deletion_vector``, where it is there, is null for a file that has none.
         """
-        found = self._read(connection, files)
+        found = self._read(files)
         if "deletion_vector" not in files.column_names or files["deletion_vector"].null_count == len(files):
             return found
         return _of_all_rows(found, pc.is_valid(files["deletion_vector"].combine_chunks()))
 
-    def _read(self, connection: duckdb.DuckDBPyConnection, files: pa.Table) -> FileStats:
+    def _read(self, files: pa.Table) -> FileStats:
         text = files["stats"] if "stats" in files.column_names else None
         if text is not None and text.null_count == len(text):
             text = None
         if "stats_parsed" not in files.column_names:
-            return self._from_text(connection, text) if text is not None else _nothing(len(files))
+            return self._from_text(text) if text is not None else _nothing(len(files))
         record = files["stats_parsed"].combine_chunks()
         parsed = _file_stats([(self._columns, read_parsed(record, self._columns))])
         lacking = pc.is_null(parsed.row_count)
         if text is None or not pc.any(lacking).as_py():
             return parsed
-        return _merged(lacking, self._from_text(connection, text), parsed)
+        return _merged(lacking, self._from_text(text), parsed)
 
-    def _from_text(self, connection: duckdb.DuckDBPyConnection, text: pa.ChunkedArray) -> FileStats:
+    def _from_text(self, text: pa.ChunkedArray) -> FileStats:
+        few = few_stats(self._columns, text)
+        if few is not None:
+            return _file_stats([(self._columns, few)])
+        connection = cursor()
         read = (reader.read(connection, text) for reader in self._texts)
         return _file_stats(zip(self._groups, read, strict=True))
 

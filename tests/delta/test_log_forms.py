@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
 import random
 from pathlib import Path
@@ -133,7 +132,7 @@ def test_checkpoint_without_the_columns_that_may_be_missing(table: Table) -> Non
 
 
 def test_multi_part_checkpoint(table: Table) -> None:
-    parts = list(itertools.batched(_state(3), 2)) if hasattr(itertools, "batched") else _pairs(_state(3))
+    parts = _pairs(_state(3))
     for number, part in enumerate(parts, 1):
         table.parquet(f"{3:020d}.checkpoint.{number:010d}.{len(parts):010d}.parquet", *part)
     _history(table, 4)

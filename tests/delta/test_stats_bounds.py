@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters.delta.engine import cursor
+from converters.delta.extremes import columns_of
+from converters.delta.few_stats import few_stats
 from converters.delta.schema import read_schema
 from converters.delta.stats import StatsReader
+from converters.delta.text_stats import TextStats
 from converters.model import Schema
 from tests.delta.logs import column, schema_string
 
@@ -28,10 +31,24 @@ RECORDS = {"numRecords": 10}
 def _read(type_: Any, *texts: str | None, name: str = "c") -> dict[str, list[Any]]:
     """The statistics of one column, by name, from files' statistics texts."""
     schema = read_schema(schema_string(column(name, type_)))
-    found = StatsReader(schema).read(cursor(), pa.table({"stats": pa.array(texts, pa.string())}))
+    _check_few(schema, pa.chunked_array([pa.array(texts, pa.string())]))
+    found = StatsReader(schema).read(pa.table({"stats": pa.array(texts, pa.string())}))
     columns = found.columns.get(1, {})
     result = {each: _plain(values) for each, values in columns.items()}
     return {"row_count": found.row_count.to_pylist(), **result}
+
+
+def _check_few(schema: Schema, text: pa.ChunkedArray) -> bool:
+    """What is read of a few texts is what is read of many; whether they can be read as a few."""
+    columns = columns_of(schema.leaves)
+    few, many = few_stats(columns, text), TextStats(columns).read(cursor(), text)
+    if few is None:
+        return False
+    for name in ("row_count", "tight"):
+        assert getattr(few, name).equals(getattr(many, name))
+    for one, other in zip(few, many, strict=True):
+        assert all(a is None if b is None else a is not None and a.equals(b) for a, b in zip(one, other, strict=True))
+    return True
 
 
 def _plain(values: pa.Array) -> list[Any]:
@@ -313,7 +330,7 @@ def test_nested_columns_and_odd_names() -> None:
         json.dumps({"numRecords": 2, "minValues": bounds, "maxValues": bounds, "nullCount": {"s": {"a.b": 0}, "f": 2}}),
         '{"numRecords":2,"minValues":{"s":null},"maxValues":{"s":5},"nullCount":{"s":0}}',
     ]
-    found = StatsReader(schema).read(cursor(), pa.table({"stats": texts}))
+    found = StatsReader(schema).read(pa.table({"stats": texts}))
     by_name = {leaf.path: found.columns[leaf.field.id] for leaf in schema.leaves}
     assert by_name["s", "a.b"]["lower"].to_pylist() == [5, None]
     assert by_name["s", "a.b"]["null_count"].to_pylist() == [0, None]
@@ -344,14 +361,14 @@ def test_parsed_statistics_say_the_same_as_the_text() -> None:
     high = {**low, "d": math.nan, "s": "b"}
     nulls = dict.fromkeys(types, 1)
     parsed = pa.array([{"numRecords": 5, "minValues": low, "maxValues": high, "nullCount": nulls}, None], record)
-    found = StatsReader(schema).read(cursor(), pa.table({"stats_parsed": parsed}))
+    found = StatsReader(schema).read(pa.table({"stats_parsed": parsed}))
 
     def text(values: dict[str, Any]) -> dict[str, Any]:
         return {name: float(v) if isinstance(v, Decimal) else "NaN" if v != v else v for name, v in values.items()}  # noqa: PLR0124
 
     stats = {"numRecords": 5, "minValues": text(low), "maxValues": text(high), "nullCount": nulls}
     written = json.dumps(stats, default=lambda each: each.isoformat())
-    expected = StatsReader(schema).read(cursor(), pa.table({"stats": pa.array([written, None], pa.string())}))
+    expected = StatsReader(schema).read(pa.table({"stats": pa.array([written, None], pa.string())}))
     assert found.row_count.equals(expected.row_count)
     for leaf in schema.leaves:
         one, other = found.columns[leaf.field.id], expected.columns[leaf.field.id]
@@ -359,7 +376,7 @@ def test_parsed_statistics_say_the_same_as_the_text() -> None:
             name: values.to_pylist() for name, values in other.items()
         }, leaf.path
     both = pa.table({"stats_parsed": parsed, "stats": pa.array([None, '{"numRecords":7,"minValues":{"l":1}}'])})
-    merged = StatsReader(schema).read(cursor(), both)
+    merged = StatsReader(schema).read(both)
     assert merged.row_count.to_pylist() == [5, 7]
     assert merged.columns[1]["lower"].to_pylist() == [-(2**60), 1]
 
@@ -370,7 +387,7 @@ def test_parsed_statistics_of_other_types_are_unknown() -> None:
     record = pa.struct([("numRecords", pa.int32()), ("minValues", bounds), ("maxValues", bounds)])
     low = {"l": "1", "e": Decimal("1.2345"), "t": EPOCH.replace(tzinfo=None, microsecond=5)}
     parsed = pa.array([{"numRecords": 5, "minValues": low, "maxValues": low}], record)
-    found = StatsReader(schema).read(cursor(), pa.table({"stats_parsed": parsed}))
+    found = StatsReader(schema).read(pa.table({"stats_parsed": parsed}))
     assert found.row_count.to_pylist() == [5]
     assert found.columns[1]["lower"].to_pylist() == [None]
     assert found.columns[2]["lower"].to_pylist() == [None]
@@ -380,6 +397,57 @@ def test_parsed_statistics_of_other_types_are_unknown() -> None:
 def test_names_that_differ_only_in_case() -> None:
     schema = read_schema(schema_string(column("a", "long"), column("A", "long")))
     text = '{"numRecords":1,"minValues":{"A":1,"a":2},"maxValues":{"a":3,"A":4}}'
-    found = StatsReader(schema).read(cursor(), pa.table({"stats": [text]}))
+    found = StatsReader(schema).read(pa.table({"stats": [text]}))
     assert [found.columns[id_]["lower"].to_pylist() for id_ in (1, 2)] == [[2], [1]]
     assert [found.columns[id_]["upper"].to_pylist() for id_ in (1, 2)] == [[3], [4]]
+
+
+USUAL = [
+    *(
+        "null",
+        "0",
+        "-7",
+        str(2**63 - 1),
+        str(-(2**63)),
+        "1.5",
+        "-0.0",
+        "1e300",
+        "12345678901234567890.125",
+        '""',
+        '"x"',
+    ),
+    *('"0001-01-01"', '"2024-02-29"', '"9999-12-31"', '"2024-01-01T00:00:00.123Z"', '"2024-01-01 00:00:00"'),
+    *('"2024-01-01T23:59:59.999999+05:30"', '"1960-01-01T00:00:00-08:00"', "true", "false"),
+]
+UNUSUAL = [
+    *("{}", "[1]", str(2**64), '"12"', '"NaN"', '"2024-13-01"', '"2024-1-1"', '"24:00"', '"2024-01-01T24:00:00Z"')
+]
+TYPES = ["integer", "long", "double", "date", "timestamp", "timestamp_ntz", "string", "decimal(9,2)", "decimal(30,3)"]
+
+
+@given(
+    st.lists(st.sampled_from([*TYPES, "boolean", "binary"]), min_size=1, max_size=4),
+    st.lists(st.lists(st.sampled_from(USUAL + UNUSUAL), min_size=14, max_size=14), min_size=1, max_size=3),
+)
+@settings(deadline=None)
+def test_a_few_texts_are_read_as_many_are(types: list[str], values: list[list[str]]) -> None:
+    schema = read_schema(schema_string(*(column(f"c{n}", type_) for n, type_ in enumerate(types))))
+
+    def side(cells: list[str]) -> str:
+        return "{" + ",".join(f'"c{n}":{cell}' for n, cell in enumerate(cells[: len(types)])) + "}"
+
+    texts = [
+        f'{{"numRecords":{row[0]},"tightBounds":{row[1]},"minValues":{side(row[2:6])},"maxValues":{side(row[6:10])},'
+        f'"nullCount":{side(row[10:])}}}'
+        for row in values
+    ]
+    _check_few(schema, pa.chunked_array([pa.array([*texts, None, "{}"])]))
+
+
+def test_usual_texts_are_read_as_a_few() -> None:
+    schema = read_schema(schema_string(column("a", "long"), column("t", "timestamp"), column("d", "decimal(38,10)")))
+    low = {"a": 1, "t": "2024-01-01T00:00:00.000Z", "d": 1.5}
+    text = json.dumps({"numRecords": 2, "minValues": low, "maxValues": low, "nullCount": dict.fromkeys("atd", 0)})
+    assert _check_few(schema, pa.chunked_array([[text, None, "{}"]]))
+    assert not _check_few(schema, pa.chunked_array([["garbage"]]))
+    assert not _check_few(schema, pa.chunked_array([[text] * 10_000]))
