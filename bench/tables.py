@@ -1,7 +1,8 @@
-"""Synthetic Delta tables of any size: a log like those that Spark writes, without the data files.
+"""Synthetic Delta tables of any size: a log like those that Spark writes, without most of the data files.
 
 Ten columns with statistics and one date partition column; a classic checkpoint and ten small commits after it.  The
-same arguments give the same paths and statistics.
+same arguments give the same paths and statistics.  Only files that are appended later are there, all the same one: a
+Hudi source looks at the columns of new files.
 """
 
 from __future__ import annotations
@@ -93,7 +94,12 @@ def append_to_delta_table(directory: Path, files: int, *, present: int) -> None:
     """Add files to a table that ``write_delta_table`` made with ``present`` files, in one commit."""
     log = directory / "_delta_log"
     newest = max(int(path.stem) for path in log.glob("*.json"))
-    _write_commit(log, newest + 1, range(present, present + files))
+    content = _data_file()
+    for index in range(present, present + files):
+        path = directory / str(_add(index)["path"])
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    _write_commit(log, newest + 1, range(present, present + files), size=len(content))
 
 
 def remove_from_delta_table(directory: Path, files: Sequence[int]) -> None:
@@ -103,10 +109,29 @@ def remove_from_delta_table(directory: Path, files: Sequence[int]) -> None:
     _write_commit(log, newest + 1, range(0), files)
 
 
-def _write_commit(log: Path, version: int, added: range, removed: Sequence[int] = ()) -> None:
+def _data_file() -> bytes:
+    types = {
+        "long": pa.int64(),
+        "integer": pa.int32(),
+        "timestamp": pa.timestamp("us", "UTC"),
+        "date": pa.date32(),
+        "decimal(12,2)": pa.decimal128(12, 2),
+        "float": pa.float32(),
+        "double": pa.float64(),
+        "string": pa.string(),
+    }
+    columns = {name: pa.nulls(ROWS_PER_FILE, types[kind]) for name, kind in _COLUMNS.items() if name != "dt"}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def _write_commit(
+    log: Path, version: int, added: range, removed: Sequence[int] = (), *, size: int | None = None
+) -> None:
     lines: list[dict[str, object]] = [{"commitInfo": {"timestamp": _commit_time(version), "operation": "WRITE"}}]
     lines += [{"remove": _remove(index, version)} for index in removed]
-    lines += [{"add": _add(index)} for index in added]
+    lines += [{"add": {**_add(index), **({"size": size} if size else {})}} for index in added]
     (log / f"{version:020d}.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
