@@ -21,7 +21,7 @@ from converters.iceberg.metadata import (
 from converters.iceberg.schema_evolution import SchemaPlan
 from converters.iceberg.spec_evolution import SpecPlan
 
-__all__ = ["NextVersion", "next_metadata", "next_timestamp"]
+__all__ = ["NextVersion", "Retention", "next_metadata", "next_timestamp"]
 
 _MOST_VERSIONS_KEY = "write.metadata.previous-versions-max"
 _MOST_VERSIONS = 100
@@ -33,13 +33,20 @@ class NextVersion(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         metadata: Its table metadata.
-        expired: Snapshots that were dropped because of their age.
+        expired: Snapshots that were dropped because of their age or number.
         forgotten: Metadata files that have dropped out of the log.
     """
 
     metadata: TableMetadata
     expired: tuple[SnapshotJson, ...]
     forgotten: tuple[str, ...]
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long snapshots are kept: so many ``hours``, and not more ``snapshots`` than that."""
+
+    hours: int
+    snapshots: int
 
 
 def next_timestamp(base: TableMetadata | None) -> int:
@@ -59,7 +66,7 @@ def next_metadata(
     specs: SpecPlan,
     properties: dict[str, str],
     snapshot: SnapshotJson | None,
-    retention_hours: int,
+    retention: Retention,
 ) -> NextVersion:
     """Put the next version together.
 
@@ -73,13 +80,13 @@ def next_metadata(
         specs: Its partition specs.
         properties: Its properties.
         snapshot: The new state of the main branch; None to keep the one it has.
-        retention_hours: How old a snapshot may become that nothing refers to.
+        retention: How long snapshots are kept that nothing refers to.
     """
     next_row_id = (base.next_row_id or 0) if base else 0
     if snapshot is not None and snapshot.added_rows is not None:
         next_row_id += snapshot.added_rows
-    oldest = timestamp - retention_hours * _MILLIS_PER_HOUR
-    kept = _retained(base, snapshot, schema, oldest)
+    oldest = timestamp - retention.hours * _MILLIS_PER_HOUR
+    kept = _retained(base, snapshot, schema, oldest, retention.snapshots)
     here = {each.snapshot_id for each in kept}
     dropped = [each for each in base.snapshots if each.snapshot_id not in here] if base else []
     current = snapshot.snapshot_id if snapshot else base.current_snapshot_id if base else None
@@ -117,12 +124,12 @@ def next_metadata(
         metadata_log=log,
         encryption_keys=base.encryption_keys if base else None,
     )
-    expired = tuple(each for each in dropped if each.timestamp_ms < oldest)
+    expired = tuple(each for each in dropped if not schema.restarted or each.timestamp_ms < oldest)
     return NextVersion(metadata=metadata, expired=expired, forgotten=forgotten)
 
 
 def _retained(
-    base: TableMetadata | None, snapshot: SnapshotJson | None, schema: SchemaPlan, oldest: int
+    base: TableMetadata | None, snapshot: SnapshotJson | None, schema: SchemaPlan, oldest: int, most: int
 ) -> tuple[SnapshotJson, ...]:
     added = (snapshot,) if snapshot else ()
     if base is None or schema.restarted:
@@ -130,7 +137,12 @@ def _retained(
     needed = _referenced(base)
     if snapshot is None:
         needed.add(base.current_snapshot_id)
-    kept = (each for each in base.snapshots if each.timestamp_ms >= oldest or each.snapshot_id in needed)
+    newest = max(0, len(base.snapshots) + len(added) - most)
+    kept = (
+        each
+        for place, each in enumerate(base.snapshots)
+        if (each.timestamp_ms >= oldest and place >= newest) or each.snapshot_id in needed
+    )
     return (*kept, *added)
 
 

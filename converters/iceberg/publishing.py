@@ -15,7 +15,7 @@ from converters.iceberg.manifest_list_reader import DATA
 from converters.iceberg.manifest_list_writer import encode_manifest_list
 from converters.iceberg.metadata import SnapshotJson
 from converters.iceberg.metadata_file import encode_metadata
-from converters.iceberg.next_metadata import NextVersion, next_metadata, next_timestamp
+from converters.iceberg.next_metadata import NextVersion, Retention, next_metadata, next_timestamp
 from converters.iceberg.schema import schema_text
 from converters.iceberg.table_plan import TablePlan
 from converters.iceberg.target_properties import target_properties
@@ -35,7 +35,7 @@ class Publisher:
         plan: TablePlan,
         state: Mapping[str, str],
         loaded: LoadedTable | None,
-        retention_hours: int,
+        retention: Retention,
     ) -> None:
         """Name the parts; nothing is written yet.
 
@@ -45,13 +45,13 @@ class Publisher:
             plan: The next version.
             state: The sync state as properties.
             loaded: The target as it stands; None where there is none.
-            retention_hours: How old a snapshot may become.
+            retention: How long snapshots are kept.
         """
         self._storage = storage
         self._plan = plan
         self._state = state
         self._loaded = loaded
-        self._retention_hours = retention_hours
+        self._retention = retention
         self._location = location
         self._attempt = str(uuid.uuid4())
         self._timestamp = next_timestamp(plan.base)
@@ -120,7 +120,7 @@ class Publisher:
                 head=(current or 0, plan.schema.json.schema_id or 0, plan.specs.default_spec_id),
             ),
             snapshot=snapshot,
-            retention_hours=self._retention_hours,
+            retention=self._retention,
         )
         data = encode_metadata(following.metadata)
         version = (loaded.version or 0) + 1 if loaded else 1

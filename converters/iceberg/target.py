@@ -16,7 +16,7 @@ from converters.iceberg.carried import check_table, may_delete_rows, why_version
 from converters.iceberg.commit import write_hint
 from converters.iceberg.locate import LoadedTable, load_table
 from converters.iceberg.metadata import TableMetadata
-from converters.iceberg.next_metadata import NextVersion
+from converters.iceberg.next_metadata import NextVersion, Retention
 from converters.iceberg.publishing import Publisher
 from converters.iceberg.replacement import Replacement
 from converters.iceberg.retention import sweep
@@ -41,10 +41,12 @@ class IcebergTargetOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_u
     Attributes:
         format_version: 2 or 3; a table that has a higher one keeps it.  By default 2, and 3 where the table needs it.
         retention_hours: How old a snapshot may become before it is dropped from the metadata; the current one stays.
+        retention_snapshots: How many snapshots stay at most, so that the metadata file does not grow on and on.
     """
 
     format_version: int | None = None
     retention_hours: int = 168
+    retention_snapshots: int = 2000
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -57,6 +59,9 @@ class IcebergTargetOptions(msgspec.Struct, frozen=True, rename="kebab", forbid_u
             raise ValueError(msg)
         if self.retention_hours < 0:
             msg = "retention-hours must not be negative"
+            raise ValueError(msg)
+        if self.retention_snapshots < 1:
+            msg = "retention-snapshots must be positive"
             raise ValueError(msg)
 
 
@@ -157,8 +162,8 @@ class IcebergTarget:
         return self._format_version
 
     def _publisher(self, plan: TablePlan, state: SyncState, loaded: LoadedTable | None) -> Publisher:
-        hours = self._options.retention_hours
-        return Publisher(self._storage, self._location, plan, state.properties(), loaded, hours)
+        kept = Retention(hours=self._options.retention_hours, snapshots=self._options.retention_snapshots)
+        return Publisher(self._storage, self._location, plan, state.properties(), loaded, kept)
 
     def _loaded(self, base: TargetTable | None) -> LoadedTable | None:
         loaded: LoadedTable | None = base.handle if base is not None else None

@@ -229,3 +229,13 @@ def test_options_are_checked() -> None:
     for wrong in ({"format-version": "4"}, {"retention-hours": "-1"}, {"nonsense": "1"}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, IcebergTargetOptions, strict=False)
+
+
+def test_there_are_not_more_snapshots_than_wanted(source: Source) -> None:
+    for start in range(30, 80, 10):
+        sync(source, retention_snapshots=3)
+        source.add(some_rows(start), (f"p{start % 3}",))
+    metadata = target_metadata(source.directory)
+    assert [each.sequence_number for each in metadata.snapshots] == [3, 4, 5]
+    assert sum(name.startswith("snap-") for name in files_under(source)) == 3
+    assert len(metadata.snapshot_log) == 3
