@@ -28,6 +28,7 @@ __all__ = ["CheckpointReader"]
 _BATCH_BYTES = 8 * 2**20  # the allocator hands larger pieces back to the system, which costs a third more
 _MOST_ROWS = 65_536
 _FEWEST_ROWS = 1_000
+_SEARCHED_ROWS = 8_192
 _STATE = ("protocol", "metaData")
 _MORE_STATE = ("txn", "domainMetadata")
 
@@ -78,7 +79,7 @@ class CheckpointReader:
             with _parquet_errors(path):
                 yield from _adds(parquet, path, content=content, most=most)
 
-    def search(self, chosen: Callable[[pa.Array], pa.Array]) -> Iterator[pa.Table]:
+    def search(self, chosen: Callable[[pa.Array], np.ndarray]) -> Iterator[pa.Table]:
         """Some of the live files as of the checkpoint, of whose row groups no more is read than has to be.
 
         Args:
@@ -92,7 +93,7 @@ class CheckpointReader:
         """
         if self._checkpoint.kind == "json":
             for adds in self._adds_in_json(content=True):
-                yield adds.filter(chosen(adds["path"]))
+                yield adds.filter(pa.array(chosen(adds["path"].combine_chunks())))
         for parquet, path in self._parquet_files():
             for group in range(parquet.num_row_groups):
                 with _parquet_errors(path):
@@ -213,20 +214,20 @@ def _adds(parquet: pq.ParquetFile, path: str, *, content: bool, most: int) -> It
 
 
 def _search(
-    parquet: pq.ParquetFile, path: str, group: int, chosen: Callable[[pa.Array], pa.Array]
+    parquet: pq.ParquetFile, path: str, group: int, chosen: Callable[[pa.Array], np.ndarray]
 ) -> Iterator[pa.Table]:
     if "add" not in parquet.schema_arrow.names:
         return
     hits = [
-        np.asarray(pc.fill_null(chosen(pc.struct_field(batch.column("add"), "path")), fill_value=False))
-        for batch in parquet.iter_batches(_MOST_ROWS, row_groups=[group], columns=["add.path"], use_threads=False)
+        chosen(pc.struct_field(batch.column("add"), "path"))
+        for batch in parquet.iter_batches(_SEARCHED_ROWS, row_groups=[group], columns=["add.path"], use_threads=False)
     ]
     if not any(each.any() for each in hits):
         return
     members = {field.name for field in parquet.schema_arrow.field("add").type}
     wanted = [each for each in ("path", "size", "deletionVector", "partitionValues", "tags") if each in members]
     columns = [f"add.{each}" for each in wanted]
-    batches = parquet.iter_batches(_MOST_ROWS, row_groups=[group], columns=columns, use_threads=False)
+    batches = parquet.iter_batches(_SEARCHED_ROWS, row_groups=[group], columns=columns, use_threads=False)
     for batch, rows in zip(batches, hits, strict=True):
         if rows.any():
             yield _add_table(batch.column("add").filter(pa.array(rows)), path)
