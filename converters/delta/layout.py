@@ -19,11 +19,11 @@ from converters.delta.partition_columns import (
 from converters.delta.protocol import mapping_mode
 from converters.delta.schema import read_schema, write_schema
 from converters.delta.state import TableState
-from converters.delta.target_schema import adapted, all_fields, illegal_name, stored_as
+from converters.delta.target_schema import adapted, illegal_name, stored_as
 from converters.errors import FullSyncNeeded, UnsupportedTableFeature
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
-from converters.model.types import PRIMITIVE_KINDS
+from converters.model.types import PRIMITIVE_KINDS, all_fields
 from converters.staging import FileColumns, stored_columns
 from converters.storage.base import Storage
 

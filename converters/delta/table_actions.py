@@ -15,10 +15,10 @@ from converters.delta.protocol import mapping_mode
 from converters.delta.schema import read_schema
 from converters.delta.state import Protocol
 from converters.delta.target_base import Base
-from converters.delta.target_schema import all_fields
 from converters.delta.write_protocol import needed_protocol, protocol_json, supports
 from converters.errors import CorruptTable, UnsupportedTableFeature
 from converters.model.snapshot import Snapshot
+from converters.model.types import all_fields
 from converters.sync.state import SOURCE_KEY, XTABLE_KEY, SyncState
 
 __all__ = ["TableActions"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -20,7 +20,7 @@ from converters.model.types import (
     type_name,
 )
 
-__all__ = ["adapted", "all_fields", "illegal_name", "stored_as"]
+__all__ = ["adapted", "illegal_name", "stored_as"]
 
 _ILLEGAL = frozenset(" ,;{}()\n\t=")
 """What a column's name may not have without column mapping (Delta's Spark writers refuse it)."""
@@ -124,26 +124,6 @@ def illegal_name(schema: Schema) -> str | None:
         if not _ILLEGAL.isdisjoint(node.path[-1]):
             return node.dotted
     return None
-
-
-def all_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
-    """Columns and the members of structs in them, however deep."""
-    for field in fields:
-        yield field
-        yield from _inside(field.type)
-
-
-def _inside(type_: Type) -> Iterator[Field]:
-    match type_:
-        case StructType(fields):
-            yield from all_fields(fields)
-        case ListType(element=element):
-            yield from _inside(element)
-        case MapType(key=key, value=value):
-            yield from _inside(key)
-            yield from _inside(value)
-        case _:
-            return
 
 
 def stored_as(schema: Schema, names: Mapping[int, str]) -> Schema:

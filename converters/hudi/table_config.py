@@ -14,6 +14,7 @@ from converters.storage.location import join
 
 __all__ = [
     "INDEXED_COLUMNS",
+    "PARTITION_MARK",
     "PROPERTIES_FILE",
     "TableConfig",
     "archive_directory",
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 PROPERTIES_FILE = "hoodie.properties"
+PARTITION_MARK = ".hoodie_partition_metadata"
+"""The file that says that a directory is a partition."""
+
 INDEXED_COLUMNS = "hoodie.metadata.index.column.stats.column.list"
 """The property that names the columns whose statistics are kept."""
 

@@ -24,7 +24,9 @@ __all__ = [
     "PrimitiveType",
     "StructType",
     "Type",
+    "all_fields",
     "arrow_type",
+    "fields_inside",
     "is_nested",
     "type_name",
 ]
@@ -231,3 +233,23 @@ def walk_type(type_: Type, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             yield from walk_type(value, (*path, "value"))
         case _:
             return
+
+
+def all_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
+    """Columns and the members of structs in them, however deep."""
+    for field in fields:
+        yield field
+        yield from all_fields(fields_inside(field.type))
+
+
+def fields_inside(type_: Type) -> tuple[Field, ...]:
+    """The members of the structs in a type that are in no other of them: through lists and maps, too."""
+    match type_:
+        case StructType(fields):
+            return fields
+        case ListType(element=element):
+            return fields_inside(element)
+        case MapType(key=key, value=value):
+            return (*fields_inside(key), *fields_inside(value))
+        case _:
+            return ()

@@ -12,11 +12,12 @@ from converters.avro.shapes import Shape, read_shape
 from converters.hudi.containers.delete_block import DeletedKeys
 from converters.hudi.containers.hfile_lookup import HFileLookup
 from converters.hudi.containers.hfile_reader import HFile
+from converters.hudi.metadata_table.file_names import FILES
 from converters.hudi.metadata_table.files import FILES_COLUMNS, newest_entries
 from converters.hudi.metadata_table.keys import partition_key
 from converters.hudi.metadata_table.listed_entries import entries_in
 from converters.hudi.metadata_table.slices import read_logs, where_of
-from converters.hudi.metadata_table.table import FILES, MetadataTable
+from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.writing.source_files import partition_runs
 
 __all__ = ["listed_files"]

@@ -21,13 +21,14 @@ from converters.avro.shapes import Shape
 from converters.hudi.containers.hfile_entries import PADDING
 from converters.hudi.containers.protobuf import read_varint
 from converters.hudi.metadata_table.files import map_field
+from converters.hudi.reading.file_names import EXTERNAL
 
 __all__ = ["ENTRIES", "entries_in"]
 
 ENTRIES = pa.schema([("name", pa.string()), ("size", pa.int64()), ("deleted", pa.bool_())])
 """What ``entries_in`` yields."""
 
-_END = np.frombuffer(b"_hudiext", np.uint8)
+_END = np.frombuffer(f"_{EXTERNAL}".encode(), np.uint8)
 _UNDERSCORE = ord("_")
 _SUFFIX = 26
 """Bytes of ``_<instant>_hudiext``, the instant having seventeen digits."""

@@ -13,7 +13,6 @@ Source: ``HoodieTableMetadataUtil.getValidInstantTimestamps`` and ``getPartition
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -33,14 +32,13 @@ from converters.hudi.containers.log_block import (
     LogBlock,
     read_log,
 )
+from converters.hudi.metadata_table.file_names import MetadataFileName
 from converters.hudi.timeline.active import Timeline
 from converters.hudi.timeline.commit_metadata import read_commit
 from converters.storage.base import ObjectMeta, Storage
 
 __all__ = ["MetadataContent", "MetadataLog", "MetadataSlice", "find_slices", "read_logs", "read_slice", "where_of"]
 
-_BASE = re.compile(r"^([^_.][^_]*)_[^_]+_([0-9]{1,32})\.hfile$")
-_LOG = re.compile(r"^\.([^_.][^_]*)_([0-9]{1,32})\.log\.([0-9]{1,9})(?:_([0-9]+-[0-9]+-[0-9]+))?$")
 _FIRST_VERSION_WITH_COMPLETION_TIMES = 8
 
 MetadataContent: TypeAlias = "HFile | DeletedKeys"
@@ -97,12 +95,13 @@ def find_slices(storage: Storage, directory: str, timeline: Timeline, version: i
     bases: dict[str, list[tuple[str, ObjectMeta]]] = {}
     logs: dict[str, list[MetadataLog]] = {}
     for meta in storage.list(directory):
-        name = meta.path.rpartition("/")[2]
-        if match := _BASE.match(name):
-            if timeline.is_committed(match[2]):
-                bases.setdefault(match[1], []).append((match[2], meta))
-        elif match := _LOG.match(name):
-            logs.setdefault(match[1], []).append(MetadataLog(meta, match[2], int(match[3]), match[4] or ""))
+        name = MetadataFileName.of(meta.path)
+        if name is None:
+            continue
+        if not name.is_base:
+            logs.setdefault(name.file_id, []).append(MetadataLog(meta, name.instant, name.version, name.token))
+        elif timeline.is_committed(name.instant):
+            bases.setdefault(name.file_id, []).append((name.instant, meta))
     completed_at = {each.time: each.completed_at for each in timeline.completed()}
     slices: list[MetadataSlice] = []
     for file_id in sorted(bases.keys() | logs.keys()):

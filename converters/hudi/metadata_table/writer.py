@@ -19,18 +19,16 @@ import pyarrow as pa
 
 from converters.hudi.containers.hfile_writer import HFileWriter
 from converters.hudi.containers.log_block import data_block
+from converters.hudi.metadata_table.file_names import COLUMN_STATS, FILES
 from converters.hudi.metadata_table.schemas import COLUMN_STATS_SCHEMA, FILES_SCHEMA
-from converters.hudi.table_config import TableConfig
+from converters.hudi.table_config import PARTITION_MARK, TableConfig
 from converters.hudi.timeline.instant_files import InstantFiles
 from converters.hudi.writing.put_new import put_new
 from converters.staging import Spool, no_room
 from converters.storage.base import Data, Storage
 from converters.storage.location import join
 
-__all__ = ["COLUMN_STATS", "FILES", "FileGroup", "MetadataCommit", "Records", "file_group_of", "group_name"]
-
-FILES = "files"
-COLUMN_STATS = "column_stats"
+__all__ = ["FileGroup", "MetadataCommit", "Records", "file_group_of", "group_name"]
 
 Records = Iterable[tuple[pa.Array, pa.Array]]
 """Keys and values, binary; ascending by keys throughout."""
@@ -38,7 +36,6 @@ Records = Iterable[tuple[pa.Array, pa.Array]]
 _PREFIXES = {FILES: "files", COLUMN_STATS: "col-stats"}
 _SCHEMAS = {FILES: FILES_SCHEMA, COLUMN_STATS: COLUMN_STATS_SCHEMA}
 _TOKEN = "0-0-0"  # noqa: S105 - what Hudi calls a write token
-_MARK = ".hoodie_partition_metadata"
 _LAYOUT_1 = 1
 
 
@@ -182,7 +179,7 @@ class MetadataCommit:
 
     def _mark(self, partition: str) -> None:
         """Say that the directory is a partition, as Hudi does (``HoodiePartitionMetadata``)."""
-        path = join(self._location, f"{partition}/{_MARK}")
+        path = join(self._location, f"{partition}/{PARTITION_MARK}")
         if self._storage.head(path) is None:
             text = f"#partition metadata\ncommitTime={self._instant}\npartitionDepth=1\n"
             put_new(self._storage, path, text.encode())

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["BASE_COLUMNS", "LOG_COLUMNS", "base_files", "log_files"]
+__all__ = ["BASE_COLUMNS", "EXTERNAL", "LOG_COLUMNS", "base_files", "log_files"]
 
 BASE_COLUMNS = pa.schema(
     [
@@ -45,7 +45,10 @@ LOG_COLUMNS = pa.schema(
 """What ``log_files`` returns."""
 
 _BASE = r"^(?P<id>[^_/.][^_/]*)_(?P<token>[^_/]*)_(?P<instant>[0-9]+)\.(?P<extension>[A-Za-z]+)$"
-_EXTERNAL_SUFFIX = "_hudiext"
+EXTERNAL = "hudiext"
+"""The end of the recorded name of a file that Hudi did not write (``ExternalFilePathUtil``)."""
+
+_EXTERNAL_SUFFIX = f"_{EXTERNAL}"
 _GROUP_MARK = "_fg%3D"
 _EXTERNAL = r"^(?:(?P<folder>.*)/)?(?P<name>[^/]+?)_(?P<instant>[0-9]+)_fg%3D(?P<group>[^/]*)_hudiext$"
 _LOG = r"^\.(?P<id>[^/]+)_(?P<instant>[0-9]+)\.log\."

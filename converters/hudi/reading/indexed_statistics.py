@@ -23,7 +23,8 @@ from collections.abc import Collection, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from converters.hudi.metadata_table.table import COLUMN_STATS, MetadataTable
+from converters.hudi.metadata_table.file_names import COLUMN_STATS
+from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.reading.stored_columns import times_are_as_said
 from converters.hudi.schema.reader import TableSchema
 from converters.model.schema import Leaf, Schema

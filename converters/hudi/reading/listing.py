@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
+from converters.hudi.table_config import PARTITION_MARK
 from converters.storage.base import ObjectMeta, Storage
 from converters.storage.location import join, relative_to
 
@@ -21,7 +22,6 @@ FILE_COLUMNS = pa.schema([("partition", pa.string()), ("name", pa.string()), ("s
 """What ``list_files`` returns: the partition's path (``""`` for the table's own directory), name, size in bytes."""
 
 _LISTERS = 16
-_MARK = ".hoodie_partition_metadata"
 _HIDDEN = (".", "_delta_log")
 
 _Listed = tuple[list[ObjectMeta], list[str]]
@@ -88,7 +88,7 @@ def _list(storage: Storage, location: str, partition: str) -> _Listed:
 def _is_mark(meta: ObjectMeta) -> bool:
     # With the base files' format as ending where the table says so.
     name = _name(meta)
-    return name == _MARK or name.startswith(_MARK + ".")
+    return name == PARTITION_MARK or name.startswith(PARTITION_MARK + ".")
 
 
 def _name(meta: ObjectMeta) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from converters.errors import CorruptTable, SourceTableNotFound, UnsupportedTableFeature
 from converters.hudi.reading.time_travel import check_as_of
 from converters.hudi.table_config import PROPERTIES_FILE, TableConfig, hoodie_directory, read_table_config
-from converters.hudi.timeline.active import Instant, Timeline, read_timeline
+from converters.hudi.timeline.active import REPLACING, Instant, Timeline, read_timeline
 from converters.hudi.timeline.archive import archived_commits
 from converters.hudi.timeline.commit_metadata import REPLACED, WRITE_STATS, CommitMetadata, read_commit
 from converters.storage.base import Storage
@@ -21,8 +21,6 @@ __all__ = ["NO_VERSION", "TableState", "read_table_state"]
 
 NO_VERSION = "0"
 """The version of a table that nothing was written to."""
-
-_REPLACING = frozenset({"replacecommit", "clustering"})
 
 
 class TableState(msgspec.Struct, frozen=True, dict=True):
@@ -126,7 +124,7 @@ class TableState(msgspec.Struct, frozen=True, dict=True):
         Raises:
             CorruptTable: One of the instants cannot be read.
         """
-        return [self.commit(each) for each in self.writes if each.action in _REPLACING]
+        return [self.commit(each) for each in self.writes if each.action in REPLACING]
 
     def schema_text(self) -> tuple[str, str]:
         """The table's Avro schema, and what it is from, for messages (``TableSchemaResolver``).

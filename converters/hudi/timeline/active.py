@@ -23,12 +23,15 @@ import msgspec
 from converters.hudi.table_config import TableConfig
 from converters.storage.base import ObjectMeta, Storage
 
-__all__ = ["WRITES", "Instant", "State", "Timeline", "read_timeline"]
+__all__ = ["REPLACING", "WRITES", "Instant", "State", "Timeline", "read_timeline"]
 
 State = Literal["requested", "inflight", "completed"]
 
 WRITES = frozenset({"commit", "deltacommit", "replacecommit", "clustering", "compaction", "logcompaction"})
 """Actions that write data files."""
+
+REPLACING = frozenset({"replacecommit", "clustering"})
+"""Actions that may replace file groups."""
 
 _ACTIONS = WRITES | {"clean", "savepoint", "rollback", "restore", "indexing", "schemacommit"}
 _COMPLETES_AS = {"compaction": "commit", "logcompaction": "deltacommit", "clustering": "replacecommit"}

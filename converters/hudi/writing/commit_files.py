@@ -12,14 +12,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.hudi.reading.file_names import EXTERNAL
 from converters.hudi.writing.source_files import partition_runs
 from converters.json_text import escaped, json_string
 from converters.staging import Spool
 
-__all__ = ["EXTERNAL", "HEAD_END", "HEAD_START", "external_names", "json_bytes_of", "write_json"]
-
-EXTERNAL = "hudiext"
-"""The end of the recorded name of a file that Hudi did not write (``ExternalFilePathUtil``)."""
+__all__ = ["HEAD_END", "HEAD_START", "external_names", "json_bytes_of", "write_json"]
 
 HEAD_START = b'{"extraMetadata":{'
 HEAD_END = b',"partitionToWriteStats":{'

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from converters.errors import UnsupportedTableFeature
-from converters.hudi.metadata_table.table import COLUMN_STATS, FILES, MetadataTable
+from converters.hudi.metadata_table.file_names import COLUMN_STATS, FILES
+from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.table_config import TableConfig
 from converters.hudi.writing.layout import Layout
 

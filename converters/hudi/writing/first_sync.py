@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from converters.hudi.metadata_table.content import StatisticsOfFiles, files_entries, files_records
-from converters.hudi.metadata_table.writer import COLUMN_STATS, FILES, MetadataCommit, group_name
+from converters.hudi.metadata_table.file_names import COLUMN_STATS, FILES
+from converters.hudi.metadata_table.writer import MetadataCommit, group_name
 from converters.hudi.table_config import (
     PROPERTIES_FILE,
     TableConfig,
@@ -23,11 +24,11 @@ from converters.hudi.table_config import (
     properties_text,
 )
 from converters.hudi.timeline.active import read_timeline
-from converters.hudi.timeline.commit_content import CommitContent
 from converters.hudi.timeline.instant_files import InstantFiles
 from converters.hudi.timeline.instants import instant_millis, instant_time, next_instant
 from converters.hudi.writing.claim import Claim
 from converters.hudi.writing.column_index import ColumnIndex
+from converters.hudi.writing.commit_content import CommitContent
 from converters.hudi.writing.commit_files import json_bytes_of
 from converters.hudi.writing.layout import Layout
 from converters.hudi.writing.put_new import put_new

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from converters.hudi.metadata_table.file_names import COLUMN_STATS
 from converters.hudi.metadata_table.records import column_stats_tombstones
-from converters.hudi.metadata_table.table import COLUMN_STATS
 from converters.hudi.schema.reader import read_schema
 from converters.hudi.writing.base import Base
 from converters.hudi.writing.column_fillers import is_filled_alike

@@ -23,7 +23,16 @@ from converters.hudi.writing.source_files import SourceFiles
 from converters.model.partition import PartitionSpec
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
-from converters.model.types import PRIMITIVE_KINDS, Field, ListType, MapType, StructType, Type
+from converters.model.types import (
+    PRIMITIVE_KINDS,
+    Field,
+    ListType,
+    MapType,
+    StructType,
+    Type,
+    all_fields,
+    fields_inside,
+)
 from converters.staging import stored_columns
 from converters.storage.base import Storage
 from converters.storage.location import join
@@ -117,7 +126,7 @@ class LayoutPlan:
 
     def must_ask_files(self) -> bool:
         """Whether only the files say if readers find every column in them."""
-        fields = tuple(_all_fields(self._table.schema.fields))
+        fields = tuple(all_fields(self._table.schema.fields))
         return (
             not self._table.names_are_stable
             or not _MISREAD.isdisjoint(self._table.promotions.values())
@@ -187,7 +196,7 @@ def _check_names(field: Field, names: dict[int, str] | object, path: tuple[str, 
             f"The column '{'.'.join(path)}' is called '{found}' in the data files; readers of Hudi would not find it.",
             hint="Rewrite the data files.",
         )
-    for inner in _members(field.type):
+    for inner in fields_inside(field.type):
         _check_names(inner, names, (*path, inner.name))
 
 
@@ -238,21 +247,3 @@ def _nullable_type(type_: Type) -> Type:
             return MapType(key_id, key, value_id, _nullable_type(value))
         case _:
             return type_
-
-
-def _members(type_: Type) -> tuple[Field, ...]:
-    match type_:
-        case StructType(fields):
-            return fields
-        case ListType(element=element):
-            return _members(element)
-        case MapType(key=key, value=value):
-            return (*_members(key), *_members(value))
-        case _:
-            return ()
-
-
-def _all_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
-    for field in fields:
-        yield field
-        yield from _all_fields(_members(field.type))

@@ -7,11 +7,12 @@ nothing is left to be accepted.  It also is what tells the next writer that ther
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from converters.hudi.containers.log_block import INSTANT_TIME, read_log
+from converters.hudi.metadata_table.file_names import MetadataFileName
 from converters.hudi.table_config import (
+    PARTITION_MARK,
     PROPERTIES_FILE,
     TableConfig,
     hoodie_directory,
@@ -25,9 +26,6 @@ from converters.storage.location import join
 
 __all__ = ["remove_pending"]
 
-_BASE = re.compile(r"^[^./][^/]*_([0-9]+)\.hfile$")
-_LOG = re.compile(r"^\.([^/]+_([0-9]+))\.log\.([0-9]+)_[^/]*$")
-_MARK = ".hoodie_partition_metadata"
 _LAYOUT_1 = 1
 
 
@@ -74,18 +72,17 @@ def _remove_files(storage: Storage, files: Iterable[ObjectMeta], directory: str)
 
 
 def _written_files(storage: Storage, partition: str, times: set[str], layout: int, *, whole: bool) -> Iterator[str]:
-    newest: dict[str, tuple[int, str]] = {}
+    newest: dict[tuple[str, str], tuple[int, str]] = {}
     for file in storage.list(partition):
-        name = file.path.rpartition("/")[2]
-        base, log = _BASE.match(name), _LOG.match(name)
-        if whole and (base or log or name == _MARK):
+        name = MetadataFileName.of(file.path)
+        if whole and (name is not None or file.path.endswith(f"/{PARTITION_MARK}")):
             yield file.path
-        elif base is not None:
-            if base[1] in times:
-                yield file.path
-        elif log is not None and layout == _LAYOUT_1:
-            newest[log[1]] = max(newest.get(log[1], (0, "")), (int(log[3]), file.path))
-        elif log is not None and log[2] in times:
+        elif name is None:
+            continue
+        elif not name.is_base and layout == _LAYOUT_1:
+            slice_ = name.file_id, name.instant
+            newest[slice_] = max(newest.get(slice_, (0, "")), (name.version, file.path))
+        elif name.instant in times:
             yield file.path
     # In layout 1 a log file's name says which base file it is for, not who wrote it; its block does.
     for _, path in newest.values():

@@ -8,7 +8,6 @@ first.  Which ones, the commit notes, so that the next sync goes on where a cras
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from time import time_ns
 
@@ -17,10 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from converters.hudi.metadata_table.file_names import MetadataFileName
 from converters.hudi.metadata_table.slices import MetadataSlice
+from converters.hudi.reading.file_names import EXTERNAL
 from converters.hudi.timeline.active import Timeline
 from converters.hudi.timeline.instants import instant_time
-from converters.hudi.writing.commit_files import EXTERNAL
 from converters.hudi.writing.source_files import file_keys
 from converters.hudi.writing.target_files import TargetFiles
 from converters.storage.base import Storage
@@ -99,22 +99,14 @@ def delete_older_slices(storage: Storage, directory: str, slices: Iterable[Metad
         StorageError: One could not be deleted.
     """
     present = {each.file_id: each.base_instant or "" for each in slices if each.base is not None}
-    files = [(match, meta.path) for meta in storage.list(directory) if (match := _NAME.match(_name(meta.path)))]
+    files = [(name, meta.path) for meta in storage.list(directory) if (name := MetadataFileName.of(meta.path))]
     left = ""
     for file_id, newest in present.items():
-        mine = [(match[2], path) for match, path in files if match[1] == file_id]
-        bases = [time for time, path in mine if time < newest and path.endswith(".hfile")]
+        mine = [(name, path) for name, path in files if name.file_id == file_id]
+        bases = [name.instant for name, _ in mine if name.is_base and name.instant < newest]
         previous = max(bases, default=newest)
-        for time, path in mine:
-            if time < previous:
+        for name, path in mine:
+            if name.instant < previous:
                 storage.delete(path)
         left = min(left or previous, previous)
-    return left if len(present) == len({match[1] for match, _ in files}) else ""
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-_NAME = re.compile(r"^\.?([^_.][^_]*)_(?:[^_]*_)?([0-9]+)\.(?:hfile$|log\.)")
-"""A base or log file of a metadata partition: its file group and its instant."""
+    return left if len(present) == len({name.file_id for name, _ in files}) else ""

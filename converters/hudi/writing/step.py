@@ -15,6 +15,7 @@ from converters.hudi.metadata_table.writer import Records
 from converters.hudi.partitions.target_paths import locate
 from converters.hudi.reading.file_names import base_files
 from converters.hudi.table_config import hoodie_directory
+from converters.hudi.timeline.active import REPLACING
 from converters.hudi.writing.base import Base
 from converters.hudi.writing.continuable import check_continuable
 from converters.hudi.writing.indexed_columns import IndexedColumns, indexed_columns
@@ -22,7 +23,7 @@ from converters.hudi.writing.layout import LayoutPlan
 from converters.hudi.writing.retention import PRUNED_KEY, keep_from
 from converters.hudi.writing.source_files import SOURCE_FILES, file_keys
 from converters.hudi.writing.staged_source import StagedSource
-from converters.hudi.writing.target_files import REPLACING, replaced_groups
+from converters.hudi.writing.target_files import replaced_groups
 from converters.hudi.writing.update import Changes, Update
 from converters.model.change import Change
 from converters.storage.base import Storage
@@ -31,7 +32,6 @@ from converters.sync.state import SyncState
 __all__ = ["Step"]
 
 _PATHS = pa.schema([SOURCE_FILES.field("partition"), SOURCE_FILES.field("name")])
-_OURS = frozenset(REPLACING)
 
 
 class Step:
@@ -161,7 +161,7 @@ class Step:
         """
         timeline = self._base.timeline
         pruned = self._base.noted.get(PRUNED_KEY, "")
-        return any(each.time < pruned or each.action not in _OURS for each in timeline.completed())
+        return any(each.time < pruned or each.action not in REPLACING for each in timeline.completed())
 
 
 def _located(paths: pa.ChunkedArray, location: str) -> pa.Table:

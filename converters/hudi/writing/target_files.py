@@ -14,16 +14,15 @@ import pyarrow.compute as pc
 from converters.errors import UnsupportedTableFeature
 from converters.hudi.reading.file_names import base_files, log_files
 from converters.hudi.reading.file_slices import file_slices
+from converters.hudi.timeline.active import REPLACING
 from converters.hudi.writing.base import Base
 from converters.hudi.writing.source_files import file_keys
 
-__all__ = ["REPLACING", "Difference", "TargetFiles", "compare", "read_target_files", "replaced_groups"]
+__all__ = ["Difference", "TargetFiles", "compare", "read_target_files", "replaced_groups"]
 
 BoolArray = npt.NDArray[np.bool_]
 
 _READERS = 16
-REPLACING = ("replacecommit", "clustering")
-"""Actions that may replace file groups."""
 
 
 class TargetFiles(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from converters.avro.columns import VALUE, add_text, numbers_of
 from converters.avro.writer import EMPTY, RowJoiner, avro_bytes, varint, varints
-from converters.hudi.writing.commit_files import EXTERNAL
+from converters.hudi.reading.file_names import EXTERNAL
 from converters.hudi.writing.source_files import partition_runs
 from converters.staging import Spool
 

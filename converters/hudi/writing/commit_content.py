@@ -33,7 +33,7 @@ class CommitContent:
     ) -> None:
         """Write a replace commit; arguments are those of ``commit_files.write_json``."""
         if self._is_avro:
-            from converters.hudi.timeline.commit_avro import write_avro  # noqa: PLC0415 - rarely needed
+            from converters.hudi.writing.commit_avro import write_avro  # noqa: PLC0415 - rarely needed
 
             write_avro(out, instant, extra, added, replaced)
         else:
@@ -42,7 +42,7 @@ class CommitContent:
     def delta_commit(self, commit: Mapping[str, Any]) -> bytes:
         """A delta commit of a metadata table."""
         if self._is_avro:
-            from converters.hudi.timeline.commit_avro import delta_commit  # noqa: PLC0415 - rarely needed
+            from converters.hudi.writing.commit_avro import delta_commit  # noqa: PLC0415 - rarely needed
 
             return delta_commit(commit)
         encoded: bytes = msgspec.json.encode(commit)
