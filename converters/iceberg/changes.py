@@ -114,7 +114,9 @@ class _Step:
             from converters.iceberg.row_deletes.concerned import concerned_paths  # noqa: PLC0415 - only with deletes
 
             named, by_value = concerned_paths(self._storage, difference, partition_keys(self._after))
+        removed = pl.Series(difference.removed, dtype=pl.String)
         wanted = pl.concat([added, named, by_value]).unique()
+        wanted = wanted.filter(~wanted.is_in(removed.implode()))
         files = _Files(
             listed=_arrow(wanted.filter(wanted.is_in(listed.implode()))),
             all_listed=len(added) == len(listed),

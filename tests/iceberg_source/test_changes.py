@@ -255,3 +255,57 @@ def test_positions_of_a_partition_change_the_files_that_they_name(tmp_path: Path
     ((change, reached),) = _folded(before, source.changes(_state(str(first)), source.snapshot()))
     assert reached == files_of(source)
     assert [path.rpartition("/")[2] for batch in change.added() for path in batch.column("path").to_pylist()] == ["b"]
+
+
+def test_facts_about_columns_are_those_of_then(corpus: Corpus) -> None:
+    source = _open(corpus.path("iceberg/evolve"))
+    tables = [change.snapshot.table for change in source.changes(_state("0"), source.snapshot())]
+    ids = {name: node.id for table in tables for name, node in ((node.dotted, node) for node in table.schema.nodes)}
+    names = [{node.dotted for node in table.schema.nodes} for table in tables]
+    renamed = next(place for place, each in enumerate(names) if "full_name" in each)
+    widened = next(place for place, table in enumerate(tables) if table.promotions)
+    assert [table.names_are_stable for table in tables] == [place < renamed for place in range(len(tables))]
+    assert all(table.promotions.get(ids["id"]) == "int" for table in tables[widened:])
+
+
+@pytest.mark.parametrize("gone", ["list", "manifest"])
+def test_a_snapshot_whose_metadata_is_gone_wants_a_full_sync(tmp_path: Path, gone: str) -> None:
+    made = DeletedRows(tmp_path / "t")
+    for name in ("a", "b"):
+        made.data(name, columns({1: "id"}, id=[1]))
+    first = made.commit()
+    second = made.commit(removed=["a"])
+    made.finish()
+    name = f"snap-{first}.avro" if gone == "list" else "m0.avro"
+    (made.table.folder / "metadata" / name).unlink()
+    source = made.source(snapshot=second)
+    with pytest.raises(FullSyncNeeded, match="cannot be read any more"):
+        list(source.changes(_state(str(first)), source.snapshot()))
+
+
+def test_a_file_that_is_listed_twice_wants_a_full_sync(tmp_path: Path) -> None:
+    made = DeletedRows(tmp_path / "t")
+    made.data("a", columns({1: "id"}, id=[1]))
+    first = made.commit()
+    for _ in range(2):
+        made.data("b", columns({1: "id"}, id=[2]), sequence=2)
+    source = made.finish()
+    with pytest.raises(FullSyncNeeded, match="/b' is listed twice"):
+        list(source.changes(_state(str(first)), source.snapshot()))
+
+
+def test_a_branch_is_followed_and_left_again(tmp_path: Path) -> None:
+    made = DeletedRows(tmp_path / "t")
+    commits = []
+    for name, parent in (("a", None), ("b", None), ("c", 0)):
+        made.data(name, columns({1: "id"}, id=[1]))
+        commits.append(made.commit(parent=None if parent is None else commits[parent]))
+    made.finish(refs={name: {"snapshot-id": commits[at], "type": "branch"} for name, at in (("main", 1), ("dev", 2))})
+    steps = {}
+    for name, since in (("dev", commits[1]), ("main", commits[2])):
+        source = _open(made.table.folder, IcebergSourceOptions(ref=name))
+        before = files_of(made.source(snapshot=since))
+        told = list(_folded(before, source.changes(_state(str(since)), source.snapshot())))
+        assert told[-1][1] == files_of(source)
+        steps[name] = [change.snapshot.version for change, _ in told]
+    assert steps == {"dev": [str(commits[0]), str(commits[2])], "main": [str(commits[0]), str(commits[1])]}

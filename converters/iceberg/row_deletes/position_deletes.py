@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["PositionDeletes"]
+
+_READERS = 8
+_AT_ONCE = 256
 
 
 class PositionDeletes:
@@ -58,22 +62,33 @@ class PositionDeletes:
             left_on="path",
             right_on="referenced",
         ).filter(pl.col("delete_sequence") >= pl.col("sequence"))
-        for row, path, delete_path, file_format in applying.select("row", "path", "delete_path", "format").iter_rows():
-            for named, positions in deleted_positions(self._storage, delete_path, file_format):
-                if named != path:
-                    raise CorruptTable(
-                        f"The position delete file '{delete_path}' is said to be about the data file '{path}', but "
-                        f"names '{named}'."
-                    )
-                found.setdefault(row, BitMap64()).update(BitMap64(positions))
+        wanted = applying.select("row", "path", "delete_path", "format").rows()
+        with ThreadPoolExecutor(_READERS) as pool:
+            for start in range(0, len(wanted), _AT_ONCE):
+                part = wanted[start : start + _AT_ONCE]
+                for (row, *_), positions in zip(
+                    part, pool.map(lambda each: self._of_file(*each[1:]), part), strict=True
+                ):
+                    found.setdefault(row, BitMap64()).update(positions)
         if self._partitions:
             self._add_of_partitions(files, found)
         return found
 
+    def _of_file(self, path: str, delete_path: str, file_format: str) -> BitMap64:
+        """What a file deletes that is about one data file."""
+        deleted = BitMap64()
+        for named, positions in deleted_positions(self._storage, delete_path, file_format):
+            if named != path:
+                raise CorruptTable(
+                    f"The position delete file '{delete_path}' is said to be about the data file '{path}', but names "
+                    f"'{named}'."
+                )
+            deleted.update(BitMap64(positions))
+        return deleted
+
     def _add_of_partitions(self, files: pl.DataFrame, found: dict[int, BitMap64]) -> None:
-        for (partition,), part in files.group_by("partition"):
-            if partition not in self._partitions:
-                continue
+        concerned = files.filter(pl.col("partition").is_in(list(self._partitions)))
+        for (partition,), part in concerned.group_by("partition"):
             deleted = self._of_partition(partition)
             here = part.filter(pl.col("path").is_in(list(deleted)))
             for row, path, sequence in here.select("row", "path", "sequence").iter_rows():

@@ -79,7 +79,7 @@ class RowDeletes:
         }
         files = pl.DataFrame(pa.table(columns)).with_row_index("row")
         stored = self._stored(files)
-        found = _Found(stored)
+        found = _Found(len(batch), stored)
         if self._positions:
             for row, positions in self._positions.of(files.join(stored, on="row", how="anti")).items():
                 found.add(row, positions)
@@ -114,17 +114,19 @@ class RowDeletes:
 class _Found:
     """What is deleted from the files of one batch: by vectors in Puffin files, and by positions that we know."""
 
-    def __init__(self, stored: pl.DataFrame) -> None:
+    def __init__(self, rows: int, stored: pl.DataFrame) -> None:
         self._vectors = _vectors(stored)
-        self._stored = {row: place for place, row in enumerate(stored["row"].to_list())}
+        self._places = np.full(rows, -1, np.int64)
+        self._places[stored["row"].to_numpy()] = np.arange(len(stored))
         self._positions: dict[int, BitMap64] = {}
 
     def has_stored(self, row: int) -> bool:
-        return row in self._stored
+        return bool(self._places[row] >= 0)
 
     def take_stored(self, row: int) -> dict[str, Any]:
         """A vector that is not to be kept as it is."""
-        vector: dict[str, Any] = self._vectors[self._stored.pop(row)].as_py()
+        vector: dict[str, Any] = self._vectors[int(self._places[row])].as_py()
+        self._places[row] = -1
         return vector
 
     def add(self, row: int, positions: BitMap64) -> None:
@@ -134,8 +136,7 @@ class _Found:
 
     def column(self, batch: pa.RecordBatch) -> pa.Array:
         made = pa.array([_inline(row, positions, batch) for row, positions in self._positions.items()], DELETION_VECTOR)
-        places = np.full(len(batch), -1, np.int64)
-        places[list(self._stored)] = list(self._stored.values())
+        places = self._places.copy()
         places[list(self._positions)] = np.arange(len(made)) + len(self._vectors)
         return pa.concat_arrays([self._vectors, made]).take(pa.array(places, mask=places < 0))
 
