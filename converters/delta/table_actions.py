@@ -120,14 +120,17 @@ class TableActions:
         if list(metadata.partition_columns) != self.metadata["partitionColumns"]:
             return True
         mode = mapping_mode(self._base.state)
-        if (mode != "none") != layout.mapped:
+        if mode == "none":
+            # Entries are keyed by the names that columns have inside the files: a mapping does not change these.
+            return False
+        if not layout.mapped:
             return True
         try:
             before = read_schema(metadata.schema_string, mode)
         except (CorruptTable, UnsupportedTableFeature):
             return True
         names = {field.id: field.stored_name for field in all_fields(before.fields)}
-        return layout.mapped and any(
+        return any(
             names.get(field.id, field.stored_name) != field.stored_name for field in all_fields(layout.schema.fields)
         )
 

@@ -13,11 +13,11 @@ import pytest
 from deltalake import DeltaTable
 
 from converters.delta import checkpoint_schedule
-from converters.errors import CommitConflict, FullSyncNeeded, StorageError
+from converters.errors import CommitConflict, FullSyncNeeded, StorageError, UnsupportedTableFeature
 from converters.model import Field, Schema
 from converters.model.types import PRIMITIVE_KINDS
 from converters.storage import FaultyStorage, ObjectStorage
-from tests.delta_target.made import Made, identity, schema_of
+from tests.delta_target.made import Made, identity, schema_of, with_ids
 from tests.readers import Reader, assert_same_rows, canonical_rows, read
 
 SHAPE = pa.schema([("id", pa.int64()), ("p", pa.string())])
@@ -371,4 +371,55 @@ def test_many_changes_cost_what_they_are_each(made: Made) -> None:
         made.is_synced()
         costs.append(storage.calls - before)
     assert max(costs[1:]) <= costs[1]
+    assert _delta_rows(made) == canonical_rows(made.rows)
+
+
+def test_a_rename_stays_a_rename(tmp_path: Path) -> None:
+    """The files keep the old name: from then on the table maps names.  No entry has to be written anew."""
+    ids = {"id": 1, "p": 2}
+    made = Made(tmp_path / "t", schema_of(SHAPE))
+    made.write("1.parquet", with_ids(_rows(1, 2, 3), ids))
+    made.write("2.parquet", with_ids(_rows(4), ids))
+    made.sync()
+    fields = made.table.schema.fields
+    renamed = [msgspec.structs.replace(each, name="q" if each.name == "p" else each.name) for each in fields]
+    made.table = msgspec.structs.replace(made.table, schema=Schema(tuple(renamed)), names_are_stable=False)
+    made.version += 1
+    with pytest.raises(FullSyncNeeded, match="schema has changed"):
+        made.advance()
+    commit = made.sync()
+    assert (commit.files_added, commit.files_removed) == (0, 0)
+    found = _actions(made)
+    assert sorted(found) == ["commitInfo", "metaData", "protocol"]
+    assert found["protocol"] == [{"minReaderVersion": 2, "minWriterVersion": 5}]
+    made.delete("1.parquet", 1)
+    made.advance()
+    made.write("3.parquet", with_ids(_rows(5, 6), ids))
+    made.advance()
+    assert _actions(made, 2)["protocol"][0]["readerFeatures"] == ["columnMapping", "deletionVectors"]
+    now = made.rows.rename_columns(["id", "q"])
+    for reader in NOT_POLARS:
+        assert canonical_rows(read("delta", made.directory, reader)) == canonical_rows(now), reader
+        before = read("delta", made.directory, reader, version=0)
+        assert before.column_names == ["id", "p"]
+        assert canonical_rows(before) == canonical_rows(_rows(1, 2, 3, 4))
+    made.write("4.parquet", with_ids(_rows(7).rename_columns(["id", "q"]), {"id": 1, "q": 2}))
+    with pytest.raises(UnsupportedTableFeature, match="'q' is called 'p' in some data files and 'q' in others"):
+        made.advance()
+
+
+def test_a_column_that_is_dropped_and_added_again_is_another_one(tmp_path: Path) -> None:
+    """The Delta schema looks the same, and the old files must not lend the new column their values."""
+    made = Made(tmp_path / "t", schema_of(SHAPE))
+    made.write("1.parquet", with_ids(_rows(1, 2, 3), {"id": 1, "p": 2}))
+    made.sync()
+    again = [msgspec.structs.replace(each, id=7 if each.name == "p" else each.id) for each in made.table.schema.fields]
+    made.table = msgspec.structs.replace(made.table, schema=Schema(tuple(again)), names_are_stable=False)
+    made.write("2.parquet", with_ids(_rows(4), {"id": 1, "p": 7}))
+    with pytest.raises(FullSyncNeeded):
+        made.advance()
+    with pytest.raises(UnsupportedTableFeature, match="'p'"):
+        made.sync()
+    made.drop("1.parquet")
+    made.sync()
     assert _delta_rows(made) == canonical_rows(made.rows)
