@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from converters.hudi.metadata_table import table as module
-from converters.hudi.metadata_table.table import COLUMN_STATS, MetadataTable
+from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.reading.file_names import base_files
 from converters.hudi.reading.table_state import read_table_state
 from converters.storage.object_store import ObjectStorage
@@ -48,7 +48,7 @@ def test_statistics_of_a_few_files_are_those_of_all(tmp_path: Path, monkeypatch:
     checked = 0
     for table in tables(tmp_path):
         found = metadata_table(table)
-        if found is None or not found.slices.get(COLUMN_STATS):
+        if found is None or not found.slices.get("column_stats"):
             continue
         files = base_files(found.files())
         columns = ["id", "name", "p", "ts", "_hoodie_commit_time", "amount", "region"]

@@ -13,9 +13,11 @@ from converters.hudi.changes.added_files import AddedFiles, AddedFilesReader, pa
 from converters.hudi.changes.file_groups import FileGroups, find_file_groups, places
 from converters.hudi.changes.former_facts import FormerFacts
 from converters.hudi.changes.steps import Steps
+from converters.hudi.metadata_table.file_lookup import listed_files
 from converters.hudi.metadata_table.table import MetadataTable
 from converters.hudi.reading.columns import TableColumns, read_columns
 from converters.hudi.reading.file_batches import file_batches
+from converters.hudi.reading.file_names import base_files
 from converters.hudi.reading.file_slices import FileSlices
 from converters.hudi.reading.refusals import live_logs, refuse_base_files, refuse_logs
 from converters.hudi.reading.table_state import TableState
@@ -108,8 +110,25 @@ class ChangeTeller:
             snapshot=snapshot,
             added=lambda: self._batches(snapshot.table, found),
             removed=pc.binary_join_element_wise(self._state.location, removed, "/"),
-            adds_only_new=not pc.any(added["external"]).as_py(),
+            adds_only_new=self._are_new(added),
         )
+
+    def _are_new(self, added: pa.Table) -> bool:
+        """Whether it is certain that none of the files was live before, as another write's.
+
+        Names of Hudi's own files have the instant.  Of others' files every write is listed that is in the timeline.
+        """
+        others = added.filter(added["external"])
+        if not len(others):
+            return True
+        table = self._metadata_table()
+        if table is None:
+            return False
+        names = pa.table(
+            {"partition": others["partition"].combine_chunks().dictionary_encode(), "name": others["name"]}
+        )
+        listed = base_files(listed_files(table, names))
+        return pc.sum(pc.is_in(places(listed), value_set=places(others).combine_chunks())).as_py() == len(others)
 
     def _batches(self, table: Table, found: AddedFiles) -> Iterator[pa.RecordBatch]:
         storage = self._state.storage

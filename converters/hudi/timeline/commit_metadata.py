@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from converters.avro.records import decode_record
 from converters.errors import CorruptTable
 from converters.hudi.timeline.active import Instant
+from converters.hudi.timeline.commit_head import read_head
 from converters.hudi.timeline.instant_content import is_avro, read_content
 from converters.storage.base import Storage
 
@@ -127,7 +128,8 @@ def read_commit(storage: Storage, instant: Instant, *, with_files: bool = True) 
         CorruptTable: The file is gone, empty, truncated or no commit; the message names it.
         LimitExceeded: It is larger than is read.
     """
-    return parse_commit(read_content(storage, instant), instant, with_files=with_files)
+    head = None if with_files else read_head(storage, instant.path)
+    return parse_commit(head or read_content(storage, instant), instant, with_files=with_files)
 
 
 def parse_commit(data: bytes, instant: Instant, *, with_files: bool = True) -> CommitMetadata:
