@@ -46,7 +46,7 @@ class RowComparison:
             InvalidRequest: It, or one of its extensions, is not installed.
         """
         self._duck = Duck()
-        self._known: dict[tuple[str, tuple[str, ...]], _Digest] = {}
+        self._known: dict[tuple[str, bool, tuple[str, ...]], _Digest] = {}
 
     def check(self, source: SourceAt, target: Snapshot, target_listing: Listing) -> Check:
         """Read both tables and compare them.
@@ -59,7 +59,7 @@ class RowComparison:
         ours, theirs = source.snapshot, target
         left_out = _misread(ours) | _misread(theirs)
         fields = [field for field in ours.table.schema.fields if field.name not in left_out]
-        key = (ours.version, tuple(field.name for field in fields))
+        key = (ours.version, source.is_newest, tuple(field.name for field in fields))
         try:
             if key not in self._known:
                 self._known[key] = self._digest(ours, source.listing, fields, pinned=not source.is_newest)

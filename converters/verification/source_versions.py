@@ -50,24 +50,29 @@ class SourceVersions:
         self._options = options
         self._storage = storage
         self._work = work
-        self._known: dict[str, SourceAt] = {}
+        self._known: dict[tuple[str, bool], SourceAt] = {}
         self.newest = source.snapshot()
 
-    def at(self, version: str | None) -> SourceAt:
-        """The source at a version; the newest one for None.
+    def at(self, version: str | None, *, as_committed: bool = False) -> SourceAt:
+        """The source at a version.
+
+        Args:
+            version: Which; the newest one for None.
+            as_committed: With the schema that the version was committed with, although the newest version may have got
+                another one since (Iceberg).
 
         Raises:
             TablecastError: It cannot be read, any more.
         """
         version = self.newest.version if version is None else version
-        if version not in self._known:
-            self._known[version] = self._read(version)
-        return self._known[version]
+        key = (version, as_committed or version != self.newest.version)
+        if key not in self._known:
+            self._known[key] = self._read(*key)
+        return self._known[key]
 
-    def _read(self, version: str) -> SourceAt:
+    def _read(self, version: str, asked_for: bool) -> SourceAt:  # noqa: FBT001 - of one key
         source, snapshot = self._source, self.newest
-        is_newest = version == snapshot.version
-        if not is_newest:
+        if asked_for:
             source = self._older(version)
             snapshot = source.snapshot()
             if snapshot.version != version:
@@ -76,7 +81,7 @@ class SourceVersions:
         directory = self._work / f"source-{len(self._known)}"
         directory.mkdir()
         listing = Listing.of(source.data_files(snapshot), parts, directory, self._storage.roots)
-        return SourceAt(snapshot, listing, parts, is_newest)
+        return SourceAt(snapshot, listing, parts, not asked_for)
 
     def _older(self, version: str) -> Source:
         format_name = self._source.format_name

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from converters.errors import CommitConflict, TablecastError
-from converters.formats import Target, TargetTable, source_class
+from converters.formats import Source, Target, TargetTable, source_class
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
 from converters.sync.report import TargetError
@@ -96,17 +96,32 @@ class TargetCheck:
             detail = f"the source's version {version or self._source.newest.version} cannot be read: {error.message}"
             return self._report((state, Check(name="files", result="not-compared", detail=detail)), base)
         try:
-            checks = (state, *self._metadata_checks(source))
+            plugin = source_class(self._target.format_name)
+            reader = plugin.open(self._storage, self._location, plugin.options_type())
+            snapshot = reader.snapshot()
+            source = self._before_new_schema(source, snapshot)
+            checks = (state, *self._metadata_checks(source, reader, snapshot))
         except TablecastError as error:
             unread = Check(name="files", result="not-compared", detail="the target cannot be read")
             return msgspec.structs.replace(self._report((state, unread), base), error=TargetError.of(error))
         found = self._report(checks, base, is_behind=not source.is_newest)
         return msgspec.structs.replace(found, source_version=source.snapshot.version)
 
-    def _metadata_checks(self, source: SourceAt) -> tuple[Check, ...]:
-        plugin = source_class(self._target.format_name)
-        reader = plugin.open(self._storage, self._location, plugin.options_type())
-        snapshot = reader.snapshot()
+    def _before_new_schema(self, source: SourceAt, target: Snapshot) -> SourceAt:
+        """The source as its newest version was committed, if that explains the target's schema.
+
+        Iceberg changes a schema without a new snapshot: a target from before is behind, not wrong.
+        """
+        ours, theirs = source.snapshot.table, target.table
+        if not source.is_newest or schema_check(ours, theirs).result == "ok":
+            return source
+        try:
+            committed = self._source.at(source.snapshot.version, as_committed=True)
+        except TablecastError:
+            return source
+        return committed if schema_check(committed.snapshot.table, theirs).result == "ok" else source
+
+    def _metadata_checks(self, source: SourceAt, reader: Source, snapshot: Snapshot) -> tuple[Check, ...]:
         ours, theirs = source.snapshot.table, snapshot.table
         comparisons = (
             FileCheck(),

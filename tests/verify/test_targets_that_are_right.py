@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from pyiceberg.types import LongType
 
 import converters
 from converters.errors import InvalidOption, InvalidRequest, SourceTableNotFound, UnknownFormat
 from tests.corpus import Corpus
-from tests.tables import append_delta, append_iceberg, write_delta, write_iceberg
+from tests.tables import append_delta, append_iceberg, catalog_table, write_delta, write_iceberg
 from tests.verify.broken import Action, check_of, edit_adds, edit_log, verified
 
 CASES = [
@@ -78,6 +79,19 @@ def test_a_target_that_is_behind_is_compared_with_what_the_source_was(
     found = verified(table, target, source_format=source, mode=mode)
     assert (found.result, found.ok, found.source_version) == ("behind", True, was)
     assert f"the source's version {was}; the newest is" in check_of(found, "state").detail
+
+
+@pytest.mark.parametrize("mode", ["metadata", "rows"])
+def test_a_target_from_before_the_schema_changed_is_behind(tmp_path: Path, mode: str) -> None:
+    """Iceberg's schema changes without a new snapshot."""
+    table = write_iceberg(tmp_path)
+    converters.convert(str(table), ["delta"])
+    with catalog_table(table).update_schema() as update:
+        update.add_column("more", LongType())
+    found = verified(table, "delta", source_format="iceberg", mode=mode)
+    assert (found.result, found.error) == ("behind", None), found.checks
+    converters.convert(str(table), ["delta"], source_format="iceberg")
+    assert verified(table, "delta", source_format="iceberg", mode=mode).result == "equal"
 
 
 def test_a_target_that_is_behind_and_wrong_is_wrong(tmp_path: Path) -> None:
