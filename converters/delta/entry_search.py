@@ -113,6 +113,8 @@ class Wanted:
             found = pc.or_(found, pc.fill_null(encoded, fill_value=False))
         mask = np.array(found)
         rows = np.flatnonzero(mask)
+        if not len(rows):
+            return mask
         mask[rows] = np.asarray(
             pc.is_in(locations(paths.take(pa.array(rows)), self.table_location), value_set=self._wanted)
         )
