@@ -105,19 +105,19 @@ class Advance:
         sizes = {} if change.adds_only_new else _sizes(change)
         wanted = pa.chunked_array([*change.removed.chunks, pa.array(sizes, pa.string())], pa.string())
         staying: list[str] = []
-        found_added = 0
+        seen: set[str] = set()
 
         def goes(entry: EntryRow) -> bool:
-            nonlocal found_added
-            found_added += entry.key in sizes
+            seen.add(entry.key)
             if sizes.get(entry.key) != (entry.rows, entry.size):
                 return True
             staying.append(entry.key)
             return False
 
-        found = removal.remove(DATA, wanted, goes, writer.tally.removed) - found_added
-        if found < len(change.removed):
-            raise FullSyncNeeded(f"{len(change.removed) - found} of the files that were removed are not in the target")
+        removal.remove(DATA, wanted, goes, writer.tally.removed)
+        missing = len(change.removed) - sum(path not in sizes for path in seen)
+        if missing:
+            raise FullSyncNeeded(f"{missing} of the files that were removed are not in the target")
         removal.remove(DELETES, wanted, lambda _: True, writer.tally.removed_deletes)
         return pa.array(staying, pa.string())
 

@@ -72,7 +72,7 @@ def _few(manifest: OpenManifest, left: set[str]) -> list[EntryRow]:
 
 
 def _many(manifest: OpenManifest, wanted: pa.Array) -> list[EntryRow]:
-    columns = ["f100", manifest.key]
+    columns = list(dict.fromkeys(["f100", manifest.key]))
     try:
         content = [data for _, data in manifest.blocks]
         table = decode_rows(manifest.schema, manifest.starts[-1], content, columns, key="f100")

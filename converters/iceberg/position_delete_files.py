@@ -98,7 +98,8 @@ def _parquet(path: str, positions: pa.Array) -> bytes:
     out = pa.BufferOutputStream()
     columns = [pa.repeat(pa.scalar(path), len(positions)), pa.array(positions, pa.int64())]
     pq.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA), out, compression="zstd")
-    return out.getvalue().to_pybytes()
+    data: bytes = out.getvalue().to_pybytes()
+    return data
 
 
 def _entries(files: pa.RecordBatch, names: list[str], sizes: list[int]) -> pa.RecordBatch:

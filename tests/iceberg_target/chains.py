@@ -15,7 +15,7 @@ from converters.iceberg.target import IcebergTarget, IcebergTargetOptions
 from converters.model.change import Change
 from converters.storage import ObjectStorage, Storage
 from converters.sync.state import SourceMark, SyncState
-from tests.changes import change_between, files_of
+from tests.changes import Files, change_between, files_of
 from tests.corpus import Case, Corpus
 
 __all__ = ["Followed", "follow", "opened"]
@@ -49,7 +49,7 @@ def follow(
 ) -> Iterator[Followed]:
     """Sync the target after each commit of a table: the first whole, then change by change, or all ``whole``."""
     table = IcebergTarget.open(storage or ObjectStorage(), f"file://{target}", IcebergTargetOptions(**options))
-    before = None
+    before: Files | None = None
     for stage in range(1, len(case.stages) + 1):
         source = opened(case.format, corpus.copy(case, root, stage))
         base = table.current()

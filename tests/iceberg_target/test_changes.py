@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +40,7 @@ _READERS: tuple[Reader, Reader] = ("duckdb", "pyiceberg")
 
 
 def advance(
-    source: Source, before: set[str], *, changed: tuple[str, ...] = (), proven: bool = False, **options: object
+    source: Source, before: set[str], *, changed: tuple[str, ...] = (), proven: bool = False, **options: Any
 ) -> Commit:
     """Apply what the source has done since it had the files ``before``; ``changed`` ones are told as well."""
     added = [name not in before or name in changed for name in source.files]
@@ -274,7 +275,7 @@ def with_vectors(source: Source, batch: pa.RecordBatch, **vectors: tuple[int, ..
     return batch.set_column(batch.schema.get_field_index("deletion_vector"), "deletion_vector", column)
 
 
-def _apply(source: Source, batch: pa.RecordBatch, **options: object) -> Commit:
+def _apply(source: Source, batch: pa.RecordBatch, **options: Any) -> Commit:
     """Apply a change of these files' vectors."""
     source.version += 1
     target = target_of(source, **options)
@@ -395,7 +396,7 @@ def test_version_2_has_position_deletes(source: Source) -> None:
 @pytest.mark.parametrize("version", [2, None])
 def test_what_only_expired_snapshots_had_is_deleted(source: Source, version: int | None) -> None:
     """The first vector's file goes when its snapshot expires; the second's, which is live, stays."""
-    options = {"format_version": version} if version else {}
+    options: dict[str, Any] = {"format_version": version} if version else {}
     sync(source, **options)
     for vectors in ((1,), (1, 2), (1, 2, 3)):
         _apply(source, with_vectors(source, source.batch(), f0=vectors, f1=(0,)), retention_hours=1000, **options)

@@ -59,7 +59,7 @@ def _plain(schema: Any) -> Any:
     return [_plain(each) for each in schema] if isinstance(schema, list) else schema
 
 
-def _decoded(data: bytes) -> tuple[dict[str, str], list[dict[str, Any]]]:
+def decoded(data: bytes) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Decode as a strict reader does: every block must be used up by its records."""
     found: list[dict[str, Any]] = []
     reader: Any = fastavro.block_reader(io.BytesIO(data))
@@ -71,7 +71,7 @@ def _decoded(data: bytes) -> tuple[dict[str, str], list[dict[str, Any]]]:
     return reader.metadata, found
 
 
-def _written(
+def written(
     schema: Schema, spec: PartitionSpec, *added: tuple[pa.RecordBatch, EntryLayout, Status, Origins | None]
 ) -> tuple[ManifestWriter, list[ListedManifest], list[bytes]]:
     """Write manifests; the finished writer, how they are listed, and what is in each."""
@@ -187,8 +187,8 @@ def test_entries_are_what_the_batch_says(
     schema, spec, batch, layout = table
     status = data.draw(st.sampled_from([ADDED, EXISTING, DELETED]))
     origins = None if status == ADDED else _origins(len(batch), data)
-    _, (manifest,), (data_of,) = _written(schema, spec, (batch, layout, status, origins))
-    metadata, entries = _decoded(data_of)
+    _, (manifest,), (data_of,) = written(schema, spec, (batch, layout, status, origins))
+    metadata, entries = decoded(data_of)
     assert metadata["schema"] == schema_text(schema_to_json(schema))
     assert metadata["partition-spec-id"] == "3"
     assert metadata["format-version"] == str(layout.format_version)
@@ -261,7 +261,7 @@ def test_pyiceberg_reads_the_same(
     schema, spec, batch, layout = table
     # pyiceberg 0.12 does not know nanoseconds in partitions.
     assume(all(member.type != PRIMITIVE_KINDS["timestamp_ns"] for member in layout.partition))
-    _, _, (data,) = _written(schema, spec, (batch, layout, ADDED, None))
+    _, _, (data,) = written(schema, spec, (batch, layout, ADDED, None))
     path = tmp_path_factory.mktemp("m") / "m.avro"
     path.write_bytes(data)
     listed = ManifestFile.from_args(
@@ -274,7 +274,7 @@ def test_pyiceberg_reads_the_same(
         added_snapshot_id=4242,
     )
     found = listed.fetch_manifest_entry(PyArrowFileIO())
-    _, entries = _decoded(data)
+    _, entries = decoded(data)
     for mine, theirs in zip(entries, found, strict=True):
         file: DataFile = theirs.data_file
         assert theirs.sequence_number == 7
@@ -309,14 +309,14 @@ def _numbered(rows: int, partitions: int) -> tuple[Schema, PartitionSpec, pa.Rec
 def test_manifests_are_cut_by_partition() -> None:
     schema, spec, batch, layout = _numbered(60_000, 50)
     parts = ((batch.slice(start, 7000), layout, ADDED, None) for start in range(0, len(batch), 7000))
-    writer, manifests, contents = _written(schema, spec, *parts)
+    writer, manifests, contents = written(schema, spec, *parts)
     assert writer.changed_partitions() == 50
     assert len(manifests) >= 3
     seen: list[str] = []
     overlaps = 0
     before: int | None = None
     for manifest, content in zip(manifests, contents, strict=True):
-        _, entries = _decoded(content)
+        _, entries = decoded(content)
         values = [entry["data_file"]["partition"]["p"] for entry in entries]
         assert manifest.partitions is not None
         (summary,) = manifest.partitions
@@ -333,6 +333,6 @@ def test_manifests_are_cut_by_partition() -> None:
 
 def test_no_files_make_no_manifests() -> None:
     schema, spec, batch, layout = _numbered(10, 2)
-    writer, _, contents = _written(schema, spec, (batch.slice(0, 0), layout, ADDED, None))
+    writer, _, contents = written(schema, spec, (batch.slice(0, 0), layout, ADDED, None))
     assert contents == []
     assert writer.changed_partitions() == 0
