@@ -11,7 +11,7 @@ from converters.delta.checkpoint import CheckpointReader
 from converters.delta.commit import CommitReader
 from converters.delta.entry_search import search
 from converters.delta.file_actions import first_adds
-from converters.delta.log import Listing, Segment, find_segment, list_log
+from converters.delta.log import CommitFile, Listing, Segment, find_segment, list_log
 from converters.delta.paths import locations
 from converters.delta.replay import live_files
 from converters.delta.state import CommitInfo, TableState, read_commit_info, read_state
@@ -72,6 +72,18 @@ class LogReader:
         other._commits = self.commits(each.file for each in other.segment.commits)
         if other.segment.checkpoint == self.segment.checkpoint:
             other._checkpoint = self._checkpoint
+        return other
+
+    def followed_by(self, commit: ObjectMeta) -> LogReader:
+        """The same log with one commit more, without listing it again; what is small is read once for both."""
+        version = self.segment.version + 1
+        file = CommitFile(version, version, commit)
+        listing = msgspec.structs.replace(self.listing, commits={**self.listing.commits, version: file})
+        commits = (*self.segment.commits, file)
+        segment = msgspec.structs.replace(self.segment, version=version, commits=commits, commit=file)
+        other = LogReader(self._storage, self.location, listing, segment)
+        other._commits = self.commits(each.file for each in commits)
+        other._checkpoint = self._checkpoint
         return other
 
     def commits(self, files: Iterable[ObjectMeta]) -> CommitReader:

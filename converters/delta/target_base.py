@@ -43,14 +43,7 @@ class Base:
             commit: The commit that made this version.
             state: The table's state as of it.
         """
-        version = self.version + 1
-        file = CommitFile(version, version, commit)
-        segment = msgspec.structs.replace(
-            self.segment, version=version, commits=(*self.segment.commits, file), commit=file
-        )
-        listing = self._log.listing
-        listing = msgspec.structs.replace(listing, commits={**listing.commits, version: file})
-        return Base(self._storage, LogReader(self._storage, self._log.location, listing, segment), state)
+        return Base(self._storage, self._log.followed_by(commit), state)
 
     @property
     def version(self) -> int:

@@ -43,9 +43,19 @@ def test_files_inside(made: Made, s3: S3Server) -> None:
     made.sync(storage=storage)
     with pytest.raises(CommitConflict):
         made.target(storage).replace(made.snapshot(), made.batches(), made.state(), base)
+    made.delete("a b/1 é.parquet", 1)
+    made.advance(storage=storage)
+    for reader in ("duckdb", "deltalake"):
+        assert canonical_rows(read("delta", made.location, reader, store=s3)) == canonical_rows(made.rows)
 
 
 def test_files_elsewhere(made: Made, s3: S3Server) -> None:
     elsewhere = f"{made.location}-elsewhere"
-    made.sync(storage=ObjectStorage(s3_options=s3.storage_options), to=elsewhere)
+    storage = ObjectStorage(s3_options=s3.storage_options)
+    made.sync(storage=storage, to=elsewhere)
     assert canonical_rows(read("delta", elsewhere, "deltalake", store=s3)) == canonical_rows(ROWS)
+    made.delete("a b/1 é.parquet", 1)
+    made.advance(storage=storage, to=elsewhere)
+    made.drop("2.parquet")
+    made.advance(storage=storage, to=elsewhere)
+    assert canonical_rows(read("delta", elsewhere, "deltalake", store=s3)) == canonical_rows(made.rows)
