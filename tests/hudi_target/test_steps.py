@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -14,6 +15,7 @@ from converters.errors import FullSyncNeeded, UnsupportedTableFeature
 from converters.formats import Commit
 from converters.hudi.writing import update
 from converters.hudi.writing.upkeep import Pace
+from converters.model import PRIMITIVE_KINDS, Field, Schema, arrow_type
 from converters.model.change import NO_PATHS, Change
 from converters.storage import ObjectStorage
 from tests.corpus import Corpus, case
@@ -269,3 +271,27 @@ def test_steps_give_old_commits_up_and_with_them_the_statistics_of_removed_files
     for reader in SPARKS:
         assert ids(reader, table.directory) == table.ids(), reader
         assert ids(reader, table.directory, "id > 730 AND id < 733") == [731, 732], reader
+
+
+def test_columns_come_go_and_change_places_step_by_step(tmp_path: Path) -> None:
+    table = HudiMade(tmp_path, schema_of(pa.schema([("id", pa.int64()), ("a", pa.string()), ("b", pa.int32())])))
+    table.write("a.parquet", pa.table({"id": [1, 2], "a": ["x", "y"], "b": pa.array([1, 2], pa.int32())}))
+    first: list[dict[str, Any]] = [{"id": 1, "a": "x", "b": 1}, {"id": 2, "a": "y", "b": 2}]
+    states = {table.sync().version: first}
+    fields = {field.name: field for field in table.table.schema.fields}
+    place = Field(id=4, name="c", type=PRIMITIVE_KINDS["double"], required=False)
+    shapes = [(fields["b"], fields["id"]), (fields["b"], place, fields["id"])]
+    wanted: list[dict[str, Any]] = [{"id": 1, "b": 1}, {"id": 2, "b": 2}]
+    for number, shape in enumerate(shapes):
+        table.table = msgspec.structs.replace(table.table, schema=Schema(shape))
+        name = f"{number}.parquet"
+        row: dict[str, Any] = {"id": 10 + number, "b": number} | ({"c": 0.5} if place in shape else {})
+        table.write(name, pa.Table.from_pylist([row, row], pa.schema([(f.name, arrow_type(f.type)) for f in shape])))
+        commit = _advance(table, name, is_new=True, fingerprint=str(number))
+        wanted = [{**{f.name: None for f in shape}, **each} for each in [*wanted, row, row]]
+        states[commit.version] = wanted
+    for reader in SPARKS:
+        for instant, rows in states.items():
+            found = hudi.query(reader, tmp_path, "SELECT * FROM t ORDER BY id", version=instant).rows.to_pylist()
+            assert found == rows, (reader, instant)
+        assert ids(reader, tmp_path, "c > 0.1") == [11, 11], reader
