@@ -296,7 +296,7 @@ def test_a_file_that_is_listed_twice_wants_a_full_sync(tmp_path: Path) -> None:
 
 def test_a_branch_is_followed_and_left_again(tmp_path: Path) -> None:
     made = DeletedRows(tmp_path / "t")
-    commits = []
+    commits: list[int] = []
     for name, parent in (("a", None), ("b", None), ("c", 0)):
         made.data(name, columns({1: "id"}, id=[1]))
         commits.append(made.commit(parent=None if parent is None else commits[parent]))

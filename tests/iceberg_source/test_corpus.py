@@ -19,7 +19,11 @@ from pyiceberg.table import StaticTable
 from converters.deletes.blob import positions_in
 from converters.deletes.reader import read_blobs
 from converters.errors import UnsupportedTableFeature
+from converters.iceberg.file_lists import listed_files
+from converters.iceberg.live_files import partition_keys
+from converters.iceberg.locate import load_table
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
+from converters.iceberg.view import read_view
 from converters.model.data_file import STAT_NAMES
 from converters.model.deletion_vector import DELETION_VECTOR
 from converters.model.schema import Leaf
@@ -147,6 +151,22 @@ def test_equality_deletes_are_refused_unless_data_may_be_read(corpus: Corpus) ->
     with pytest.raises(UnsupportedTableFeature, match=f"equality deletes.*{name}/data/") as caught:
         _read(corpus.path(name))
     assert "iceberg.source.read-data=true" in caught.value.hint
+
+
+@pytest.mark.parametrize("case", [each for each in READABLE if "part" in each.name or "tr_" in each.name], ids=str)
+def test_partitions_have_the_same_key_if_all_their_values_are_the_same(case: Case, corpus: Corpus) -> None:
+    storage = ObjectStorage()
+    loaded = load_table(storage, f"file://{corpus.path(case)}")
+    metadata = loaded.metadata
+    view = read_view(storage, loaded, metadata.current_snapshot, metadata.current_schema_id)
+    keys = listed_files(storage, view.data, partition_keys(view))
+    _, rows = _read(corpus.path(case))
+    found = {row["path"]: repr((row["spec_id"], row["partition"])) for row in rows}
+    by_key: dict[bytes, set[str]] = {}
+    for path, key in keys.select("path", "partition").iter_rows():
+        by_key.setdefault(key, set()).add(found[path])
+    assert all(len(partitions) == 1 for partitions in by_key.values())
+    assert len(by_key) == len(set(found.values()))
 
 
 @pytest.mark.parametrize("case", READABLE, ids=str)

@@ -211,6 +211,10 @@ DAMAGED: dict[str, tuple[Spoil, str]] = {
     "a vector nowhere": (lambda t: t.vector("v", "a", [1], content_offset=None), "/v' does not say its offset"),
     "a vector before its file": (lambda t: t.vector("v", "a", [1], content_offset=-1), "/v' does not lie within"),
     "a vector after its file": (lambda t: t.vector("v", "a", [1], content_size_in_bytes=2**62), "not lie within"),
+    "a vector beyond all files": (
+        lambda t: t.vector("v", "a", [1], content_offset=2**62, content_size_in_bytes=2**62),
+        "/v' does not lie within",
+    ),
     "an empty vector": (lambda t: t.vector("v", "a", [1], content_size_in_bytes=0), "/v' does not lie within"),
     "values of no columns": (lambda t: t.values("e", _rows(1), []), "/e' does not say by which columns"),
     "values without the column": (lambda t: t.values("e", _rows(1), [2]), "/e' lacks the column 'x'"),
@@ -223,6 +227,25 @@ def test_deletes_that_cannot_be_are_named(made: DeletedRows, kind: str) -> None:
     made.data("a", FIVE)
     spoil(made)
     with pytest.raises(CorruptTable, match=message):
+        deleted_rows(made.finish())
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pa.table({"file_path": ["x", None], "pos": [1, 2]}),
+        pa.table({"file_path": ["x", "y"], "pos": [1, None]}),
+        pa.table({"file_path": [b"\xff", b"\xfe"], "pos": [1, 2]}),
+        pa.table({"file_path": ["x", "y"], "pos": ["a", "b"]}),
+        pa.table({"file_path": [["x"], ["y"]], "pos": [1, 2]}),
+    ],
+    ids=["no path", "no position", "no text", "no number", "no path but a list"],
+)
+def test_files_of_something_else_than_positions_are_named(made: DeletedRows, rows: pa.Table) -> None:
+    made.data("a", FIVE)
+    pq.write_table(rows, made.table.folder / "d")
+    made.add("d", content=1, sequence=1, spec=1, p=None)
+    with pytest.raises(CorruptTable, match="/d'"):
         deleted_rows(made.finish())
 
 

@@ -173,10 +173,9 @@ def _check(files: pa.Table) -> None:
                 f"The deletion vector in '{path}' does not say its {name.replace('referenced', 'data file')}."
             )
     if len(vectors):
-        wrong = pc.or_(pc.less(vectors.column("offset"), 0), pc.less_equal(vectors.column("length"), 0))
-        wrong = pc.or_(
-            wrong, pc.greater(pc.add(vectors.column("offset"), vectors.column("length")), vectors.column("size"))
-        )
+        offset, length, size = (vectors.column(name) for name in ("offset", "length", "size"))
+        wrong = pc.or_(pc.less(offset, 0), pc.less_equal(length, 0))
+        wrong = pc.or_(wrong, pc.or_(pc.greater(length, size), pc.greater(offset, pc.subtract(size, length))))
         if pc.any(wrong).as_py():
             path = vectors.column("path").filter(wrong)[0].as_py()
             raise CorruptTable(f"The deletion vector in '{path}' does not lie within the file.")

@@ -91,7 +91,7 @@ class KeyColumns:
                 arrays: dict[str, pa.Array] = {}
                 for key in keys:
                     if key.id in wanted:
-                        values = _member(batch, wanted[key.id])
+                        values = _member(batch, wanted[key.id], where)
                     elif not may_lack:
                         raise CorruptTable(f"{where} lacks the column '{key.name}' that it deletes by.")
                     else:
@@ -143,8 +143,11 @@ class KeyColumns:
             yield from (leaf for leaf in schema_from_json(former).leaves if leaf.field.id == id_)
 
 
-def _member(batch: pa.RecordBatch, place: tuple[str, ...]) -> pa.Array:
-    values = batch.column(place[0])
+def _member(batch: pa.RecordBatch, place: tuple[str, ...], where: str) -> pa.Array:
+    top = batch.schema.get_field_index(place[0])
+    if top < 0:
+        raise UnsupportedTableFeature(f"{where} has several columns called '{place[0]}'.")
+    values = batch.column(top)
     for name in place[1:]:
         values = pc.struct_field(values, name)
     return values

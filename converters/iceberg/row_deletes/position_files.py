@@ -38,20 +38,14 @@ def deleted_positions(storage: Storage, path: str, file_format: str) -> Iterator
         UnsupportedTableFeature: It is no Parquet file.
     """
     where = f"The position delete file '{path}'"
-    for batch in _batches(storage, path, file_format, where):
-        paths, positions = batch
-        if paths.null_count or positions.null_count:
-            raise CorruptTable(f"{where} has a row without a path or a position.")
-        numbers = positions.to_numpy(zero_copy_only=False)
-        if len(numbers) and numbers.min() < 0:
+    for paths, codes, positions in _batches(storage, path, file_format, where):
+        if len(positions) and positions.min() < 0:
             raise CorruptTable(f"{where} has a negative position.")
-        codes: npt.NDArray[Any] = paths.indices.to_numpy(zero_copy_only=False)
-        names = canonical_all(paths.dictionary.cast(pa.string())).to_pylist()
         order = np.argsort(codes, kind="stable")
         ends = np.flatnonzero(np.diff(codes[order])) + 1
         for rows in np.split(order, ends):
             if len(rows):
-                yield names[codes[rows[0]]], numbers[rows].astype(np.uint64)
+                yield paths[codes[rows[0]]], positions[rows].astype(np.uint64)
 
 
 def open_parquet(storage: Storage, path: str, where: str, known: Any = None, encoded: Sequence[str] = ()) -> Any:
@@ -79,7 +73,8 @@ def open_parquet(storage: Storage, path: str, where: str, known: Any = None, enc
 
 def _batches(
     storage: Storage, path: str, file_format: str, where: str
-) -> Iterator[tuple[pa.DictionaryArray, pa.Array]]:
+) -> Iterator[tuple[list[str], npt.NDArray[Any], npt.NDArray[np.int64]]]:
+    """Canonical paths, and for each row which of them it names and its position."""
     if file_format != "PARQUET":
         raise UnsupportedTableFeature(
             f"{where} is of the format {file_format[:32]}; only Parquet is read.",
@@ -95,7 +90,10 @@ def _batches(
             paths, positions = (batch.column(name) for name in columns)
             if not pa.types.is_dictionary(paths.type):
                 paths = pc.dictionary_encode(paths.cast(pa.string()))
-            yield paths, positions.cast(pa.int64())
+            if paths.null_count or positions.null_count:
+                raise CorruptTable(f"{where} has a row without a path or a position.")
+            names = canonical_all(paths.dictionary.cast(pa.string())).to_pylist()
+            yield names, paths.indices.to_numpy(), positions.cast(pa.int64()).to_numpy()
     except (pa.ArrowException, OSError) as error:
         raise CorruptTable(f"{where} cannot be read: {str(error)[:200]}") from error
     finally:
@@ -104,9 +102,9 @@ def _batches(
 
 def _column(schema: pa.Schema, field_id: int, where: str) -> str:
     """The column of this field id, or of its name where the file has no ids."""
-    for field in schema:
-        if (field.metadata or {}).get(_FIELD_ID) == str(field_id).encode():
-            return str(field.name)
-    if _NAMES[field_id] in schema.names:
-        return _NAMES[field_id]
-    raise CorruptTable(f"{where} has no column '{_NAMES[field_id]}'.")
+    by_id = [each.name for each in schema if (each.metadata or {}).get(_FIELD_ID) == str(field_id).encode()]
+    name: str = (by_id or [_NAMES[field_id]])[0]
+    place = schema.get_field_index(name)
+    if place < 0 or pa.types.is_nested(schema.field(place).type):
+        raise CorruptTable(f"{where} has no column '{_NAMES[field_id]}', or not one.")
+    return name
