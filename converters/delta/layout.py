@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from converters.delta.partition_columns import (
     PartitionColumn,
@@ -21,6 +20,7 @@ from converters.delta.schema import read_schema, write_schema
 from converters.delta.state import TableState
 from converters.delta.target_schema import adapted, illegal_name, stored_as
 from converters.errors import FullSyncNeeded, UnsupportedTableFeature
+from converters.model.data_file import refuse_other_formats
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
 from converters.model.types import PRIMITIVE_KINDS, all_fields
@@ -121,13 +121,7 @@ class LayoutPlan:
         Raises:
             UnsupportedTableFeature: A file is not Parquet, or a generated column cannot say a value.
         """
-        other = batch.filter(pc.not_equal(batch.column("file_format"), "PARQUET"))
-        if len(other):
-            raise UnsupportedTableFeature(
-                f"The data file '{other.column('path')[0]}' is in the format {other.column('file_format')[0]}; Delta "
-                "tables have Parquet files only.",
-                hint="Rewrite such files as Parquet.",
-            )
+        refuse_other_formats(batch, "Delta")
         vectors = batch.column("deletion_vector")
         self._has_vectors = self._has_vectors or vectors.null_count < len(vectors)
         for each in self._identities:

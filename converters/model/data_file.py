@@ -35,7 +35,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from converters.errors import UnsupportedTableFeature
 from converters.model.deletion_vector import DELETION_VECTOR
 from converters.model.partition import PartitionSpec, partition_arrow_type
 from converters.model.schema import Schema
@@ -46,6 +48,7 @@ __all__ = [
     "data_file_batch",
     "data_file_schema",
     "partition_type",
+    "refuse_other_formats",
     "rows_per_batch",
     "stat",
     "stats_type",
@@ -154,6 +157,25 @@ def data_file_batch(
         ],
         schema=shape,
     )
+
+
+def refuse_other_formats(batch: pa.RecordBatch, target: str) -> None:
+    """Refuse files that are not Parquet.
+
+    Args:
+        batch: Of ``DataFile`` rows.
+        target: The format that cannot have others, for the message: ``Delta``.
+
+    Raises:
+        UnsupportedTableFeature: Names a file and its format.
+    """
+    other = batch.filter(pc.not_equal(batch.column("file_format"), "PARQUET"))
+    if len(other):
+        raise UnsupportedTableFeature(
+            f"The data file '{other.column('path')[0]}' is in the format {other.column('file_format')[0]}; {target} "
+            "tables have Parquet files only.",
+            hint="Rewrite such files as Parquet.",
+        )
 
 
 def stat(batch: pa.RecordBatch, field_id: int, name: str) -> pa.Array:

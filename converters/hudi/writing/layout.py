@@ -20,6 +20,7 @@ from converters.hudi.partitions.target_paths import (
 from converters.hudi.schema.avro_names import META_COLUMNS
 from converters.hudi.schema.writer import write_schema
 from converters.hudi.writing.source_files import SourceFiles
+from converters.model.data_file import refuse_other_formats
 from converters.model.partition import PartitionSpec
 from converters.model.schema import Schema
 from converters.model.snapshot import Table
@@ -104,13 +105,7 @@ class LayoutPlan:
         Raises:
             UnsupportedTableFeature: A file is not Parquet, or does not lie where readers of Hudi would look for it.
         """
-        other = batch.filter(pc.not_equal(batch.column("file_format"), "PARQUET"))
-        if len(other):
-            raise UnsupportedTableFeature(
-                f"The data file '{other.column('path')[0]}' is in the format {other.column('file_format')[0]}; the "
-                "Hudi table has Parquet files only.",
-                hint="Rewrite such files as Parquet.",
-            )
+        refuse_other_formats(batch, "Hudi")
         wanted = _sources(self._table.default_spec)
         for spec_id in pc.unique(batch.column("spec_id")).to_pylist():
             if self._specs.get(spec_id) != wanted:
