@@ -91,7 +91,7 @@ class CopiedEntries:
         return manifest.taken_over_head() + manifest.taken_over_head().join(bodies)
 
     def _with_row_id(self, entry: EntryRow) -> EntryRow:
-        if self._row_ids is not None and self._row_ids[entry.number] != _HAS_ID:
+        if self._row_ids is not None and entry.first_row_id is None:
             entry.first_row_id = int(self._row_ids[entry.number])
             entry.body = self._identified(entry.body, entry.first_row_id)
         return entry

@@ -109,19 +109,25 @@ class OpenManifest:
         for count, _ in self.blocks:
             self.starts.append(self.starts[-1] + count)
         self._reader: tuple[Any, Any] | None = None
+        self._live: dict[int, list[EntryRow]] = {}
 
     @property
     def key(self) -> str:
         """The column that names the data file which an entry is, or is about."""
         return _PATH if self.listed.content == DATA else _REFERENCED
 
-    def rows(self, place: int) -> Iterator[EntryRow]:
-        """The entries of a block.
+    def live(self, place: int) -> list[EntryRow]:
+        """The entries of a block that are not deleted; remembered, as who finds some also copies the others.
 
         Raises:
             CorruptTable: They cannot be decoded.
             FullSyncNeeded: They are written in a way that we do not write.
         """
+        if place not in self._live:
+            self._live[place] = [row for row in self._rows(place) if row.status != DELETED]
+        return self._live[place]
+
+    def _rows(self, place: int) -> Iterator[EntryRow]:
         import fastavro  # noqa: PLC0415 - heavy
 
         count, data = self.blocks[place]
@@ -173,10 +179,6 @@ class OpenManifest:
             parse: Any = fastavro.parse_schema
             self._reader = parse(flat), parse({**flat, "fields": wanted})
         return self._reader
-
-    def live(self, place: int) -> Iterator[EntryRow]:
-        """The entries of a block that are not deleted."""
-        return (row for row in self.rows(place) if row.status != DELETED)
 
     def uniform_head(self) -> bytes | None:
         """What every entry begins with, if all were added by one snapshot and inherit their sequence numbers."""
