@@ -69,7 +69,7 @@ def check_chain(tables: list[Path], **options: object) -> list[int]:
     """Fold the changes between every two of some states of a table; returns how many changes each pair took."""
     sources = [opened(table, **options) for table in tables]
     states = [(source, source.snapshot(), relative(files_of(source), source)) for source in sources]
-    by_version = {snapshot.version: (snapshot, files) for _, snapshot, files in states}
+    known = {(snapshot.version, snapshot.pending_instants): (snapshot, files) for _, snapshot, files in states}
     counts: list[int] = []
     for (_, since, before), (source, until, after) in itertools.combinations(states, 2):
         files, last = before, None
@@ -77,8 +77,8 @@ def check_chain(tables: list[Path], **options: object) -> list[int]:
         for change in source.changes(state_of(since), until):
             files, last = fold(files, change, source), change.snapshot
             counts[-1] += 1
-            if last.version in by_version:
-                expected, expected_files = by_version[last.version]
+            if (last.version, last.pending_instants) in known:
+                expected, expected_files = known[last.version, last.pending_instants]
                 assert files == expected_files
                 assert is_like(last, expected)
         assert files == after

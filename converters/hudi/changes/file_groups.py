@@ -79,10 +79,12 @@ def find_file_groups(
     replaced = _replaced(commits)
     of_others = pc.match_substring_regex(replaced["file_id"], _OF_OTHERS)
     own = replaced.filter(pc.invert(of_others))
+    # A write that was overtaken may have been continued by another before it was completed.
     continued = pa.concat_tables(
         [
             _group_names(stats.filter(pc.and_(pc.is_valid(stats["previous"]), pc.invert(stats["is_log"])))),
             _group_names(own),
+            *(_group_names(each.write_stats) for each in commits if each.instant.time < before.version),
         ]
     )
     metadata_table = open_metadata_table() if len(continued) else None

@@ -76,7 +76,9 @@ def _known(state: TableState, version: str, pending: Collection[int]) -> frozens
     if version < first and _has_archive(state):
         # A savepoint keeps an instant while those after it are archived.
         raise FullSyncNeeded(f"instants after {version}, which was synced last, may be archived")
-    if first and any(millis < instant_millis(first, last.where) for millis in pending):
+    there = {instant_millis(each.time, each.where) for each in state.timeline.instants if each.is_write}
+    gone = [millis for millis in pending if millis not in there]
+    if first and any(millis < instant_millis(first, last.where) for millis in gone) and _has_archive(state):
         # Whether they were completed or rolled back, only the archive says.
         raise FullSyncNeeded(f"instants that were pending when {version} was synced may be archived")
     order = state.writes.index(last)

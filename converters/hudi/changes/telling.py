@@ -124,11 +124,10 @@ class ChangeTeller:
         table = self._metadata_table()
         if table is None:
             return False
-        names = pa.table(
-            {"partition": others["partition"].combine_chunks().dictionary_encode(), "name": others["name"]}
-        )
-        listed = base_files(listed_files(table, names))
-        return pc.sum(pc.is_in(places(listed), value_set=places(others).combine_chunks())).as_py() == len(others)
+        partitions = others["partition"].combine_chunks().dictionary_encode()
+        listed = base_files(listed_files(table, pa.table({"partition": partitions, "name": others["name"]})))
+        same = pc.is_in(places(listed), value_set=places(others).combine_chunks())
+        return bool(pc.sum(same).as_py() == len(others))
 
     def _batches(self, table: Table, found: AddedFiles) -> Iterator[pa.RecordBatch]:
         storage = self._state.storage
