@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 
@@ -33,6 +34,7 @@ PARTITION_MARK = ".hoodie_partition_metadata"
 INDEXED_COLUMNS = "hoodie.metadata.index.column.stats.column.list"
 """The property that names the columns whose statistics are kept."""
 
+_PLAIN_LINE = re.compile(r"^([A-Za-z][\w.\-]*)=((?:[!-~][ -~]*)?)$", re.ASCII)
 _BACKUP_FILE = "hoodie.properties.backup"
 _VERSIONS = (5, 6, 8, 9)
 _FIRST_WITH_LAYOUT_2 = 8
@@ -277,14 +279,30 @@ def properties_text(properties: Mapping[str, str], comment: str) -> bytes:
 
 
 def _parsed(data: bytes, path: str) -> dict[str, str]:
-    import javaproperties  # noqa: PLC0415 - only Hudi tables need it
+    properties = _plain(data)
+    if properties is None:
+        import javaproperties  # noqa: PLC0415 - takes longer to import than the rest of the file takes
 
-    try:
-        properties = javaproperties.loads(data)
-    except ValueError as error:
-        raise CorruptTable(f"The table properties '{path}' are damaged: {error}.") from error
+        try:
+            properties = javaproperties.loads(data)
+        except ValueError as error:
+            raise CorruptTable(f"The table properties '{path}' are damaged: {error}.") from error
     if not properties.get(_NAME) or not properties.get(_VERSION):
         raise CorruptTable(f"The table properties '{path}' are truncated: they name no table or no table version.")
+    return properties
+
+
+def _plain(data: bytes) -> dict[str, str] | None:
+    """The properties of a file without anything peculiar: no escapes, ``name=value`` in each line; None for another."""
+    if not data.isascii() or b"\\" in data:
+        return None
+    properties: dict[str, str] = {}
+    for line in data.decode("ascii").split("\n"):
+        if line and not line.startswith("#"):
+            match = _PLAIN_LINE.match(line)
+            if match is None:
+                return None
+            properties[match[1]] = match[2]
     return properties
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from converters.errors import (
     AccessDenied,
@@ -19,6 +19,9 @@ from converters.errors import (
 )
 from converters.model.snapshot import FieldIds
 from converters.storage.base import Storage
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 __all__ = [
     "Column",
@@ -110,6 +113,8 @@ def field_id_presence(storage: Storage, paths: Sequence[str], sizes: Sequence[in
 
 def read_metadata(storage: Storage, path: str, size: int) -> pq.FileMetaData:
     """The footer of one file as pyarrow has it; errors are those of ``row_counts``."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
+
     try:
         tail, size = _tail(storage, path, size)
         length = int.from_bytes(tail[-_TRAILER:-4], "little") + _TRAILER

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from converters.model.schema import Leaf
 from converters.model.types import DecimalType, PrimitiveType, Type, arrow_type
 from converters.parquet.footers import Footer, footer_of, read_metadata
 from converters.parquet.stored_types import StoredType, bounds_of, stored_type
 from converters.storage.base import Storage
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 __all__ = ["FileStatistics", "LeafStatistics", "Shape", "read_statistics"]
 

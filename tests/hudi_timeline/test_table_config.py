@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from converters.errors import CorruptTable, TablecastError, UnsupportedTableFeature
 from converters.hudi.table_config import (
     TableConfig,
+    _plain,
     metadata_table_location,
     properties_text,
     read_table_config,
@@ -171,3 +172,9 @@ def test_places_of_a_table(tmp_path: Path) -> None:
     assert new.timeline_directory(table) == f"{table}/.hoodie/line"
     assert new.archive_directory(table) == f"{table}/.hoodie/line/h"
     assert metadata_table_location(table) == f"{table}/.hoodie/metadata"
+
+
+@given(st.lists(st.sampled_from([*"ab=:#! \\\r\n\t\f.-_1é", "name=", "\n#", "x.y-z=1\n"]), max_size=24).map("".join))
+def test_properties_without_anything_peculiar_are_what_java_reads(text: str) -> None:
+    plain = _plain(text.encode())
+    assert plain is None or plain == javaproperties.loads(text)

@@ -240,6 +240,8 @@ def _write_stats(partitions: pa.Array, columns: Sequence[pa.Array]) -> pa.Table:
 
 def _repeated(names: pa.Array, counts: pa.Array) -> pa.Array:
     """Each name as often as its count says."""
+    if not len(names):
+        return names
     return names.take(pa.array(np.repeat(np.arange(len(names)), counts.to_numpy(zero_copy_only=False))))
 
 
