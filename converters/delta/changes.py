@@ -107,8 +107,12 @@ def _version(synced: SyncState) -> int:
 def _commit(log: LogReader, version: int) -> CommitFile:
     commit = log.listing.commits.get(version)
     if commit is None:
-        raise FullSyncNeeded(f"the log no longer has the commit of version {version}")
+        raise _missing(version)
     return commit
+
+
+def _missing(version: int) -> FullSyncNeeded:
+    return FullSyncNeeded(f"the log no longer has the commit of version {version}")
 
 
 def _check_same_history(before: LogReader, synced: SyncState) -> None:
@@ -123,6 +127,8 @@ def _check_same_history(before: LogReader, synced: SyncState) -> None:
     state = before.state()
     if before.committed_at(state) == synced.last_instant:
         return
+    if before.segment.commit is None:
+        raise _missing(before.segment.version)
     info = before.commit_info()
     written = info.timestamp if info is not None and not state.has_commit_times else None
     if not isinstance(written, int) or written > synced.last_instant:

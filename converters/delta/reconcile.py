@@ -79,7 +79,10 @@ def step_unseen(actions: pa.Table, version: int) -> Step:
 
 
 def _parted(actions: pa.Table, version: int) -> tuple[pa.Table, pa.Table]:
-    adds, removes = actions.filter(actions["is_add"]), actions.filter(pc.invert(actions["is_add"]))
+    is_add = actions["is_add"]
+    # All paths of a large commit need not be there twice.
+    adds = actions if pc.all(is_add).as_py() else actions.filter(is_add)
+    removes = actions.filter(pc.invert(is_add))
     if pc.count_distinct(adds["path"]).as_py() < len(adds):
         counts = pc.value_counts(adds["path"].combine_chunks())
         double = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
@@ -88,6 +91,8 @@ def _parted(actions: pa.Table, version: int) -> tuple[pa.Table, pa.Table]:
 
 
 def _is_in(values: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not len(values) or not len(known):
+        return pa.chunked_array([pa.repeat(pa.scalar(value=False), len(values))])
     return pc.is_in(values, value_set=known)
 
 
