@@ -93,7 +93,7 @@ def test_a_later_sync_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         if state not in seen:
             seen[state] = ids(SPARKS[0], table.directory)
             assert seen[state] in states, call
-            for reader in SPARKS[1:] if form == "log" or "base" in form else ():
+            for reader in SPARKS[1:] if form in {"log", "base"} else ():
                 assert ids(reader, table.directory) == seen[state], (reader, call)
         if table.sync().targets[0].status != "unchanged":
             table.options["sync.mode"] = "incremental"

@@ -53,15 +53,21 @@ class HFileLookup:
         self._storage = storage
         self._file = file
         self._where = where
+        if file.size < TRAILER_BYTES:
+            raise CorruptTable(f"{where} is no HFile, or is truncated.")
         start = max(0, file.size - _TAIL)
         tail = storage.get_range(file.path, start, file.size - start)
         self._trailer = read_trailer(tail, where)
         opened = self._trailer.get(_LOAD_ON_OPEN, 0)
-        if opened < start:
+        if 0 <= opened < start:
             start = opened
             tail = storage.get_range(file.path, start, file.size - start)
         blocks = BlockReader(tail[:-TRAILER_BYTES], self._trailer, where)
-        self.schema = file_info(blocks, self._trailer.get(_INFO_PLACE, 0) - start, where).get("schema", b"").decode()
+        self.schema = (
+            file_info(blocks, self._trailer.get(_INFO_PLACE, 0) - start, where)
+            .get("schema", b"")
+            .decode("utf-8", "replace")
+        )
         self.can_look_up = self._trailer.get(_LEVELS, 1) == 1
         self._blocks = self._index(blocks, opened - start) if self.can_look_up else []
         self._firsts = [each.first for each in self._blocks]
@@ -126,7 +132,7 @@ class HFileLookup:
                 found.append(_Block(key[2 : 2 + row], offset, size))
         except (struct.error, IndexError, ValueError) as error:
             raise self._damaged(f"its index is truncated ({error})") from error
-        if any(each.size < 0 or not 0 <= each.place <= self._file.size for each in found):
+        if any(each.size <= 0 or not 0 <= each.place <= self._file.size - each.size for each in found):
             raise self._damaged("its index points to no block")
         return found
 
