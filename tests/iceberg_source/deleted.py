@@ -20,6 +20,7 @@ from tests.iceberg_source.made import SNAPSHOT_ID, Table, avro, entry, entry_sch
 
 FILE_PATH, POSITION = 2147483546, 2147483545
 PARTITION = {"name": "p", "type": ["null", "long"], "field-id": 1000}
+_COUNTS = {516: "min_sequence_number", 512: "added_rows_count", 513: "existing_rows_count", 514: "deleted_rows_count"}
 SPECS = [
     {"spec-id": 0, "fields": [{"name": "p", "transform": "identity", "source-id": 1, "field-id": 1000}]},
     {"spec-id": 1, "fields": []},
@@ -73,7 +74,7 @@ class DeletedRows:
         **members: Any,
     ) -> None:
         """Add a position delete file; names of data files as they are, or whole paths."""
-        paths = [path if "/" in path else self.path(path) for path, _ in deleted]
+        paths = [path if "/" in path else str(self.table.folder / path) for path, _ in deleted]
         rows = columns({FILE_PATH: "file_path", POSITION: "pos"}, file_path=paths, pos=[at for _, at in deleted])
         pq.write_table(rows, self.table.folder / name)
         self.add(name, content=1, sequence=sequence, spec=spec, p=p, record_count=max(len(rows), 1), **members)
@@ -114,7 +115,9 @@ class DeletedRows:
         place = self.table.folder / name
         size = members.pop("size", place.stat().st_size if place.exists() else 100)
         found = entry(str(place), size=size, content=content, partition=partition, **members)
-        self._entries.setdefault((min(content, 1), spec), []).append(found | {"sequence_number": sequence})
+        self._entries.setdefault((min(content, 1), spec), []).append(
+            found | {"sequence_number": sequence, "file_sequence_number": sequence}
+        )
 
     def commit(self, *, removed: Collection[str] = (), rewritten: bool = False, parent: int | None = None) -> int:
         """Make a snapshot of what was added since the last one, and give its id.
@@ -135,11 +138,13 @@ class DeletedRows:
                 listed.append((manifest, key, entries))
         for (content, spec), entries in self._entries.items():
             data = avro(entry_schema([] if spec else [PARTITION], newer=True), entries)
-            self.table.manifest(data, content=content, partition_spec_id=spec, sequence_number=number)
+            counts = dict.fromkeys(_COUNTS.values(), 0)
+            self.table.manifest(data, content=content, partition_spec_id=spec, sequence_number=number, **counts)
             live = [each for each in entries if each["status"] != 2]
             listed.append((self.table.listed[-1], (content, spec), live))
         self._entries = {}
         members = list_schema()
+        members["fields"] += [field(id_, name, "long") for id_, name in _COUNTS.items()]
         members["fields"].append(field(515, "sequence_number", "long"))
         name = f"snap-{number}.avro"
         manifests = [manifest for manifest, _, _ in listed]
@@ -149,6 +154,7 @@ class DeletedRows:
             "timestamp-ms": number,
             "sequence-number": number,
             "schema-id": 0,
+            "summary": {"operation": "overwrite"},
             "manifest-list": self.path(f"metadata/{name}"),
         }
         if base is not None:
@@ -168,6 +174,12 @@ class DeletedRows:
                 "default_spec_id": 1,
                 "snapshots": [snapshot.said for snapshot in self._snapshots],
                 "current_snapshot_id": last["snapshot-id"],
+                "last_sequence_number": last["sequence-number"],
+                "last_partition_id": 1000,
+                "default_sort_order_id": 0,
+                "sort_orders": [{"order-id": 0, "fields": []}],
+                "properties": {},
+                "refs": {"main": {"snapshot-id": last["snapshot-id"], "type": "branch"}},
                 **members,
             }
         )

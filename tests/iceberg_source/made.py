@@ -24,6 +24,9 @@ COLUMNS = [
 ]
 
 
+_SEQUENCES = [(3, "sequence_number"), (4, "file_sequence_number")]
+
+
 def field(id_: int, name: str, type_: Any) -> dict[str, Any]:
     return {"name": name, "type": type_, "field-id": id_}
 
@@ -65,7 +68,7 @@ def entry_schema(
     top = [
         field(0, "status", "int"),
         field(1, "snapshot_id", ["null", "long"]),
-        *([field(3, "sequence_number", ["null", "long"])] if newer else []),
+        *(field(id_, name, ["null", "long"]) for id_, name in _SEQUENCES if newer),
         field(2, "data_file", {"type": "record", "name": "r2", "fields": kept}),
     ]
     return {"type": "record", "name": "manifest_entry", "fields": top}

@@ -12,6 +12,7 @@ import pytest
 
 from converters.errors import CorruptTable, UnsupportedTableFeature
 from tests.iceberg_source.deleted import DeletedRows, columns, deleted_rows
+from tests.readers import read
 
 IDS = {1: "id", 2: "x", 3: "s"}
 
@@ -328,3 +329,48 @@ def test_deletes_that_were_removed_again_do_not_matter(made: DeletedRows) -> Non
     for content in (1, 2):
         made.add("d", content=content, sequence=3, spec=1, p=None, status=2)
     assert deleted_rows(made.finish()) == {"a": []}
+
+
+def _all_kinds(made: DeletedRows) -> None:
+    """Positions and values of all scopes, over columns that changed."""
+    all_columns = {"x": [1.0, float("nan"), 0.0, -0.0, None], "s": ["a", None, "b", None, "c"]}
+    for name, sequence, spec, p in (
+        ("a", 1, 0, 1),
+        ("b", 1, 0, 2),
+        ("c", 1, 1, None),
+        ("d", 2, 1, None),
+        ("e", 3, 1, None),
+    ):
+        ids = [p] * 5 if p else range(5)
+        made.data(f"{name}.parquet", _rows(*ids, **all_columns), sequence=sequence, spec=spec, p=p)
+    former = columns(
+        {1: "x", 2: "id"}, x=pa.array([5, 6, None], pa.int32()), id=pa.array([1.5, 2.5, 2.5], pa.float32())
+    )
+    made.data("f.parquet", former)
+    made.data("g.parquet", columns({2: "x"}, x=[1.0, 2.5, 2.0]))
+    named = [(f"{name}.parquet", 0) for name in "abcdef"]
+    made.positions("p1.parquet", named, sequence=2, spec=0, p=1)
+    made.positions("p2.parquet", named, sequence=2, spec=1)
+    made.positions(
+        "p3.parquet", [("b.parquet", 4)], sequence=2, referenced_data_file=str(made.table.folder / "b.parquet")
+    )
+    made.values("v1.parquet", columns(IDS, s=[None, "c"]), [3], sequence=2, spec=0, p=2)
+    made.values("v2.parquet", columns(IDS, x=pa.array([-0.0, float("nan")], pa.float64())), [2], sequence=3)
+    made.values("v3.parquet", _rows(6, None, None, x=[2.5, 2.5, 2.0]), [1, 2], sequence=3)
+    made.values("v4.parquet", _rows(4, 0, s=["c", "b"]), [3, 1], sequence=3)
+
+
+def test_spark_sees_the_same_rows(made: DeletedRows) -> None:
+    _all_kinds(made)
+    source = made.finish(format_version=2)
+    deleted = deleted_rows(source)
+    left: list[tuple[Any, ...]] = []
+    for name, positions in deleted.items():
+        rows = pq.read_table(made.table.folder / name).to_pylist()
+        if name == "f.parquet":
+            rows = [{"id": row["x"], "x": row["id"]} for row in rows]
+        left += [(row.get("id"), row.get("x"), row.get("s")) for at, row in enumerate(rows) if at not in positions]
+    seen = read("iceberg", made.table.folder, "spark").select(["id", "x", "s"]).to_pylist()
+    assert sorted(map(repr, left)) == sorted(repr(tuple(row.values())) for row in seen)
+    assert all(deleted[f"{name}.parquet"] for name in "abcdfg")
+    assert not deleted["e.parquet"]
