@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import uuid
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.deletes.blob import MAGIC, wrapped
+from converters.delta import z85
 from converters.delta.paths import locations
 from converters.errors import CorruptTable
 from converters.model.deletion_vector import DELETION_VECTOR
@@ -25,10 +25,6 @@ _FRAME = 4 + 4
 
 _FIRST = 1
 """Where the first blob of a file begins: behind the byte that tells the file's version."""
-
-_Z85 = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
-_PYTHON = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
-_TO_PYTHON = bytes.maketrans(_Z85, _PYTHON)
 
 
 def deletion_vectors(vectors: pa.StructArray, ids: pa.Array, paths: pa.Array, table_location: str) -> pa.Array:
@@ -133,12 +129,8 @@ def _inline(text: str, size: int, data_path: str) -> bytes:
 
 
 def _decoded(text: str, data_path: str) -> bytes:
-    """Base85 as ZeroMQ has it (RFC 32/Z85): Python's own with other digits."""
-    digits = text.encode()
-    if digits.translate(None, _Z85):
-        raise _refusal(data_path, "its Base85 text is damaged")
     try:
-        return base64.b85decode(digits.translate(_TO_PYTHON))
+        return z85.decoded(text)
     except ValueError as error:
         raise _refusal(data_path, "its Base85 text is damaged") from error
 

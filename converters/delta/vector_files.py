@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.deletes.reader import read_blobs
+from converters.delta import z85
 from converters.delta.file_actions import VECTOR
 from converters.errors import TablecastError
 from converters.staging import Spool
 from converters.storage.base import Storage
 from converters.storage.location import join
 
-__all__ = ["VectorFiles", "z85"]
+__all__ = ["VectorFiles"]
 
 _VERSION = b"\x01"
 _MOST_BYTES = 256 * 2**20
@@ -23,8 +24,6 @@ _MOST_BYTES = 256 * 2**20
 
 _FRAME = 4 + 4
 """Bytes of a blob that ``sizeInBytes`` does not count: its length and its checksum."""
-
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 
 
 class VectorFiles:
@@ -66,7 +65,7 @@ class VectorFiles:
             if not self._files or self._size + len(blob) > _MOST_BYTES:
                 self._begin()
             name, spool = self._files[-1]
-            places.append(z85(name.bytes))
+            places.append(z85.encoded(name.bytes))
             offsets.append(self._size)
             sizes.append(len(blob) - _FRAME)
             spool.write(blob)
@@ -103,12 +102,3 @@ class VectorFiles:
             with contextlib.suppress(TablecastError, OSError):
                 self._storage.delete(path)
         self._written.clear()
-
-
-def z85(data: bytes) -> str:
-    """Base85 as ZeroMQ has it (RFC 32/Z85), which Delta writes the names of vectors' files in; of four bytes each."""
-    digits: list[str] = []
-    for start in range(0, len(data), 4):
-        number = int.from_bytes(data[start : start + 4], "big")
-        digits += [_DIGITS[number // 85**place % 85] for place in range(4, -1, -1)]
-    return "".join(digits)

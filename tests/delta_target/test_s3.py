@@ -11,9 +11,10 @@ import pytest
 from converters.errors import CommitConflict
 from converters.storage import ObjectStorage
 from tests.delta_target.made import Made, schema_of
-from tests.readers import canonical_rows, read
+from tests.readers import Reader, canonical_rows, read
 from tests.s3 import S3Server
 
+READERS: tuple[Reader, ...] = ("duckdb", "deltalake")
 ROWS = pa.table({"id": [1, 2, 3], "s": ["a", None, "é"]})
 
 
@@ -34,7 +35,7 @@ def test_files_inside(made: Made, s3: S3Server) -> None:
     storage = ObjectStorage(s3_options=s3.storage_options)
     made.sync(storage=storage)
     # polars does not decode paths on S3.
-    for reader in ("duckdb", "deltalake"):
+    for reader in READERS:
         assert canonical_rows(read("delta", made.location, reader, store=s3)) == canonical_rows(ROWS)
     base = made.target(storage).current()
     assert base is not None
@@ -45,7 +46,7 @@ def test_files_inside(made: Made, s3: S3Server) -> None:
         made.target(storage).replace(made.snapshot(), made.batches(), made.state(), base)
     made.delete("a b/1 é.parquet", 1)
     made.advance(storage=storage)
-    for reader in ("duckdb", "deltalake"):
+    for reader in READERS:
         assert canonical_rows(read("delta", made.location, reader, store=s3)) == canonical_rows(made.rows)
 
 

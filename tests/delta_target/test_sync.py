@@ -184,6 +184,7 @@ def test_a_crash_leaves_the_old_table_or_the_new(made: Made, when: Any, monkeypa
     new = canonical_rows(made.rows)
     log = made.directory / "_delta_log"
     saved = {path.name: path.read_bytes() for path in log.iterdir()}
+    call = 0
     for call in range(1, 100):
         storage = FaultyStorage(ObjectStorage(), fail_at=call, when=when)
         try:
