@@ -65,6 +65,22 @@ def test_every_step_can_be_travelled_to(tmp_path: Path, partitioned: bool) -> No
             assert ids(reader, table.directory, "id > 9 AND id < 12", version=instant) == known, (reader, instant)
 
 
+def test_steps_of_a_table_of_version_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update, "FILES_PACE", Pace(2, 2, 0))
+    monkeypatch.setattr(update, "STATISTICS_PACE", Pace(2, 2, 0))
+    table = Delta(tmp_path / "t")
+    table.append(0, 12)
+    steps = Steps(table.directory, table_version=9)
+    states = {steps.replace().version: table.ids()}
+    for number in range(1, 5):
+        table.append(number * 20, 12)
+        table.delete(f"id = {number * 20}")
+        states[steps.advance().version] = table.ids()
+    for instant, rows in states.items():
+        assert ids(SPARKS[0], table.directory, version=instant) == rows, instant
+    assert ids(SPARKS[0], table.directory, "id > 80 AND id < 83") == [81, 82]
+
+
 def test_files_are_skipped_by_the_statistics_of_steps(tmp_path: Path) -> None:
     table = Delta(tmp_path / "t", partitioned=False)
     table.append(0, 10)
