@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from converters.avro.container import varint
 from converters.avro.reader import UndecodableRowsError, decode_rows
+from converters.avro.writer import binary_from_matrix, varints
 from converters.errors import CorruptTable, FullSyncNeeded
 from converters.iceberg.entry_layout import DELETED, EXISTING
 from converters.iceberg.entry_rows import EntryRow, OpenManifest
@@ -83,11 +84,13 @@ class CopiedEntries:
         if self._row_ids is None:
             return data.replace(head, manifest.taken_over_head())
         start = manifest.starts[place]
-        ids = self._row_ids[start : start + count].tolist()
-        if _HAS_ID in ids:
+        ids = self._row_ids[start : start + count]
+        if (ids == _HAS_ID).any():
             return None
-        bodies = data.split(head)[1:]
-        bodies = [self._identified(body, id_) for body, id_ in zip(bodies, ids, strict=True)]
+        cells = varints(ids, prefix=_VALUE)
+        tails: list[bytes] = (binary_from_matrix(cells) if isinstance(cells, np.ndarray) else cells).to_pylist()
+        end = -len(_NULL) if self._has_column else None
+        bodies = [body[:end] + tail for body, tail in zip(data.split(head)[1:], tails, strict=True)]
         return manifest.taken_over_head() + manifest.taken_over_head().join(bodies)
 
     def _with_row_id(self, entry: EntryRow) -> EntryRow:
