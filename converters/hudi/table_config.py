@@ -21,6 +21,7 @@ __all__ = [
     "archive_directory",
     "hoodie_directory",
     "metadata_table_location",
+    "plain_properties",
     "properties_text",
     "read_table_config",
     "table_checksum",
@@ -279,7 +280,7 @@ def properties_text(properties: Mapping[str, str], comment: str) -> bytes:
 
 
 def _parsed(data: bytes, path: str) -> dict[str, str]:
-    properties = _plain(data)
+    properties = plain_properties(data)
     if properties is None:
         import javaproperties  # noqa: PLC0415 - takes longer to import than the rest of the file takes
 
@@ -292,7 +293,7 @@ def _parsed(data: bytes, path: str) -> dict[str, str]:
     return properties
 
 
-def _plain(data: bytes) -> dict[str, str] | None:
+def plain_properties(data: bytes) -> dict[str, str] | None:
     """The properties of a file without anything peculiar: no escapes, ``name=value`` in each line; None for another."""
     if not data.isascii() or b"\\" in data:
         return None

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from converters.errors import UnsupportedTableFeature
+from converters.errors import FullSyncNeeded, UnsupportedTableFeature
+from converters.model.snapshot import Snapshot
+from tests.changes import Files, files_listed, files_of
 from tests.hudi_source.tables import opened, rows_of, timeline_files
+from tests.hudi_source.test_changes import state_of
 from tests.readers import canonical_rows, hudi, read
 from tests.readers.hudi import VERSIONS
 from tests.readers.tables import Reader
@@ -31,6 +34,8 @@ class Life:
                 *properties,
             ]
         )
+        self.last: tuple[Snapshot, Files] | None = None
+        self.not_told: list[str] = []
         self.does(f"DROP TABLE IF EXISTS {self.name}")
         self.does(
             f"CREATE TABLE {self.name} (id INT, name STRING, n BIGINT, p STRING) USING hudi PARTITIONED BY (p) "
@@ -45,8 +50,21 @@ class Life:
         )
 
     def is_right(self) -> None:
-        """Compare with what Spark reads."""
-        assert rows_of(opened(self.path)) == canonical_rows(read("hudi", self.path, self.reader))
+        """Compare with what Spark reads, and with what changed since it was compared before."""
+        source = opened(self.path)
+        assert rows_of(source) == canonical_rows(read("hudi", self.path, self.reader))
+        files = files_of(source)
+        until = source.snapshot()
+        if self.last is not None:
+            since, told = self.last
+            try:
+                for change in source.changes(state_of(since), until):
+                    told = {path: said for path, said in told.items() if path not in set(change.removed.to_pylist())}
+                    told |= files_listed(change.added())
+                assert told == files
+            except FullSyncNeeded as error:
+                self.not_told.append(error.message)
+        self.last = until, files
 
     def is_refused(self) -> None:
         """There are log files."""
@@ -92,6 +110,8 @@ def test_the_life_of_a_table_that_is_copied_on_write(reader: Reader, tmp_path: P
     life.is_right()
     life.does("CALL run_clean(table => '{t}', retain_commits => 1)")
     life.is_right()
+    # Undone were the newest instant, and the newest again.
+    assert [each.partition(" that was synced last ")[2] for each in life.not_told] == ["was rolled back"] * 2
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -118,3 +138,4 @@ def test_the_life_of_a_table_that_is_merged_on_read(reader: Reader, tmp_path: Pa
     life.does("CALL run_compaction(op => 'schedule', table => '{t}', options => '{now}')")
     life.does("CALL run_compaction(op => 'run', table => '{t}')")
     life.is_right()
+    assert not life.not_told

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from converters.errors import CorruptTable, TablecastError, UnsupportedTableFeature
 from converters.hudi.table_config import (
     TableConfig,
-    _plain,
     metadata_table_location,
+    plain_properties,
     properties_text,
     read_table_config,
     table_checksum,
@@ -176,5 +176,5 @@ def test_places_of_a_table(tmp_path: Path) -> None:
 
 @given(st.lists(st.sampled_from([*"ab=:#! \\\r\n\t\f.-_1é", "name=", "\n#", "x.y-z=1\n"]), max_size=24).map("".join))
 def test_properties_without_anything_peculiar_are_what_java_reads(text: str) -> None:
-    plain = _plain(text.encode())
+    plain = plain_properties(text.encode())
     assert plain is None or plain == javaproperties.loads(text)
