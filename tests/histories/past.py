@@ -18,7 +18,6 @@ from tests.readers.tables import Format, ObjectStore, metadata_of, storage_files
 __all__ = ["STATE", "Past", "history", "state_of"]
 
 STATE = "XTABLE_METADATA"
-OURS = "TABLECAST_SOURCE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +26,16 @@ class Past:
 
     Attributes:
         version: What to travel to: a Delta version, an Iceberg snapshot id, a Hudi instant.
-        state: XTable's state that its commit carries.
+        text: XTable's state that its commit carries, as it stands there.
     """
 
     version: int | str
-    state: dict[str, Any]
+    text: str
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state's members, in their order."""
+        return _read(self.text)
 
     @property
     def source_version(self) -> str:
@@ -88,7 +92,7 @@ def _delta(files: pafs.FileSystem, folder: str) -> Iterator[Past]:
         # Both places of one commit say the same.
         assert len(set(said)) <= 1, name
         if said:
-            yield Past(int(name.removesuffix(".json")), _read(said[0]))
+            yield Past(int(name.removesuffix(".json")), said[0])
 
 
 def _iceberg(metadata: dict[str, Any]) -> Iterator[Past]:
@@ -98,7 +102,7 @@ def _iceberg(metadata: dict[str, Any]) -> Iterator[Past]:
     while at in known:
         state = known[at]["summary"].get(STATE)
         if state is not None:
-            line.append(Past(at, _read(state)))
+            line.append(Past(at, state))
         at = known[at].get("parent-snapshot-id")
     yield from reversed(line)
 
@@ -112,4 +116,4 @@ def _hudi(files: pafs.FileSystem, folder: str) -> Iterator[Past]:
         if action in {"commit", "replacecommit"} and instant.isdecimal():
             extra = json.loads(_text(files, f"{timeline}/{name}")).get("extraMetadata") or {}
             if STATE in extra:
-                yield Past(instant, _read(extra[STATE]))
+                yield Past(instant, extra[STATE])
