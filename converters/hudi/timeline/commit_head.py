@@ -5,7 +5,7 @@ Our own commits have that list last; for others, the whole commit has to be read
 
 from __future__ import annotations
 
-from converters.errors import ObjectNotFound
+from converters.errors import StorageError
 from converters.storage.base import Storage
 
 __all__ = ["HEAD_END", "HEAD_START", "read_head"]
@@ -26,8 +26,8 @@ def read_head(storage: Storage, path: str) -> bytes | None:
     """
     try:
         data = storage.get_range(path, 0, _FIRST_BYTES)
-    except ObjectNotFound:
-        return None
+    except StorageError:
+        return None  # it is gone or empty, as who reads all of it will say
     end = data.find(HEAD_END) if data.startswith(HEAD_START) else -1
     if end > 0:
         return data[:end] + b"}"
