@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import msgspec
 import pyarrow as pa
@@ -19,6 +19,9 @@ from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
 from converters.sync.state import SyncState
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "SOURCE_GROUP",
@@ -42,6 +45,11 @@ __all__ = [
 
 SOURCE_GROUP = "tablecast.sources"
 TARGET_GROUP = "tablecast.targets"
+
+_BUILT_IN = {"DELTA": "converters.delta", "HUDI": "converters.hudi", "ICEBERG": "converters.iceberg"}
+"""What needs no search among the installed packages; the entry points say the same."""
+
+_SUFFIXES = {SOURCE_GROUP: "Source", TARGET_GROUP: "Target"}
 
 
 class Source(Protocol):
@@ -308,11 +316,16 @@ def target_class(name: str) -> type[Target]:
 
 @cache
 def _registered(group: str) -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow: it looks at every installed package
+
     return {entry.name.upper(): entry for entry in entry_points(group=group)}
 
 
 @cache
 def _load(group: str, name: str, verb: str) -> object:
+    built_in = _BUILT_IN.get(name.strip().upper())
+    if built_in is not None:
+        return getattr(import_module(built_in), f"{built_in.rpartition('.')[2].title()}{_SUFFIXES[group]}")
     entry = _registered(group).get(name.strip().upper())
     if entry is None:
         known = ", ".join(sorted(_registered(group))) or "none"
