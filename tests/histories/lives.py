@@ -31,6 +31,7 @@ class _Life:
         self._targets = tuple(each for each in others(self._writer.table_format) if each in targets)
         # What each version held; several where the columns changed without a version.
         self._known: dict[str, list[list[str]]] = {}
+        self._travelled: set[str] = set()
         self._note()
 
     def _note(self) -> None:
@@ -83,8 +84,9 @@ class _Life:
             self._check(wanted is None or found in wanted, f"{target} is wrong at {past}")
 
     def _at(self, version: str) -> list[list[str]] | None:
-        """What a version of the source held; None where that cannot be known any more."""
-        if version not in self._known and self._writer.table_format != "hudi":
+        """What a version of the source held, under each set of columns; None where that cannot be known any more."""
+        if version not in self._travelled and self._writer.table_format != "hudi":
+            # The versions within an operation, and the columns that a version had before a rollback to it.
             source = self._writer.table_format
             reader: Reader = "deltalake" if source == "delta" else "duckdb"
             try:
@@ -93,7 +95,8 @@ class _Life:
                 if self._is_cleaned:
                     return None
                 raise
-            self._known[version] = [rows]
+            self._travelled.add(version)
+            self._known.setdefault(version, []).append(rows)
         return self._known.get(version)
 
     @property
