@@ -8,12 +8,12 @@ from typing import ClassVar, Self
 import msgspec
 import pyarrow as pa
 
-from converters.delta.changes import changes_since
-from converters.delta.data_files import DataFiles
-from converters.delta.log import LOG_DIRECTORY, list_log
-from converters.delta.protocol import check_readable
-from converters.delta.reader import LogReader
-from converters.delta.snapshots import table_of
+from converters.delta.log.listing import LOG_DIRECTORY, list_log
+from converters.delta.log.protocol import check_readable
+from converters.delta.log.reader import LogReader
+from converters.delta.reading.changes import changes_since
+from converters.delta.reading.data_files import DataFiles
+from converters.delta.reading.snapshots import table_of
 from converters.errors import CorruptTable, SourceTableNotFound
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Self
 import msgspec
 import pyarrow as pa
 
-from converters.delta.advancement import Advancement
-from converters.delta.layout import LayoutPlan
-from converters.delta.replacement import Replacement
-from converters.delta.state import TableState
-from converters.delta.target_base import Base, read_base
+from converters.delta.log.state import TableState
+from converters.delta.writing.advancement import Advancement
+from converters.delta.writing.base import Base, read_base
+from converters.delta.writing.layout import LayoutPlan
+from converters.delta.writing.replacement import Replacement
 from converters.formats import Commit, TargetTable
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot

@@ -9,11 +9,11 @@ import msgspec
 import pyarrow as pa
 
 from converters.errors import CorruptTable, InvalidOption
-from converters.iceberg.live_files import live_files, row_deletes, with_vectors
-from converters.iceberg.locate import has_metadata, load_table, table_directory
-from converters.iceberg.metadata import MAIN_BRANCH, SnapshotJson, TableMetadata
-from converters.iceberg.stored_ids import StoredIds
-from converters.iceberg.view import View, describe, read_view, snapshot_number
+from converters.iceberg.metadata.location import has_metadata, load_table, table_directory
+from converters.iceberg.metadata.structs import MAIN_BRANCH, SnapshotJson, TableMetadata
+from converters.iceberg.metadata.view import View, describe, read_view, snapshot_number
+from converters.iceberg.reading.live_files import live_files, row_deletes, with_vectors
+from converters.iceberg.schema.stored_ids import StoredIds
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot
 from converters.storage.base import Storage
@@ -107,7 +107,7 @@ class IcebergSource:
 
     def changes(self, since: SyncState, until: Snapshot) -> Iterator[Change]:
         """What was committed since a sync, a change a snapshot; see ``Source.changes``."""
-        from converters.iceberg.changes import read_changes  # noqa: PLC0415 - not needed where nothing has changed
+        from converters.iceberg.reading.changes import read_changes  # noqa: PLC0415 - not needed where nothing has changed
 
         view = self._view_of(until)
         version = since.source_version or ""

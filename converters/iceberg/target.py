@@ -11,18 +11,18 @@ import pyarrow as pa
 
 from converters.errors import AmbiguousTable, ForeignTarget, FullSyncNeeded, InvalidRequest, SourceTableNotFound
 from converters.formats import Commit, TargetTable
-from converters.iceberg.advance import Advance
-from converters.iceberg.carried import check_table, may_delete_rows, why_version_3
-from converters.iceberg.commit import write_hint
-from converters.iceberg.locate import LoadedTable, load_table
-from converters.iceberg.metadata import TableMetadata
-from converters.iceberg.next_metadata import NextVersion, Retention
-from converters.iceberg.publishing import Publisher
-from converters.iceberg.replacement import Replacement
-from converters.iceberg.retention import sweep
-from converters.iceberg.schema import schema_text
-from converters.iceberg.table_plan import TablePlan
-from converters.iceberg.target_properties import changed_since_sync
+from converters.iceberg.metadata.location import LoadedTable, load_table
+from converters.iceberg.metadata.structs import TableMetadata
+from converters.iceberg.schema.carried import check_table, may_delete_rows, why_version_3
+from converters.iceberg.schema.json_form import schema_text
+from converters.iceberg.writing.advancement import Advance
+from converters.iceberg.writing.commit import write_hint
+from converters.iceberg.writing.next_metadata import NextVersion, Retention
+from converters.iceberg.writing.properties import changed_since_sync
+from converters.iceberg.writing.publishing import Publisher
+from converters.iceberg.writing.replacement import Replacement
+from converters.iceberg.writing.retention import sweep
+from converters.iceberg.writing.table_plan import TablePlan
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot, Table
 from converters.storage.base import Storage

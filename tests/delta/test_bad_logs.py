@@ -185,7 +185,7 @@ def test_garbage_in_a_json_checkpoint(table: Table) -> None:
 def test_a_commit_that_disappears(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     path = table.commit(0, *BASE, add("a"))
     source = table.source()
-    monkeypatch.setattr("converters.delta.commit._KEPT", 0)
+    monkeypatch.setattr("converters.delta.log.commits._KEPT", 0)
     snapshot = source.snapshot()
     path.unlink()
     with pytest.raises(CorruptTable, match="disappeared"):
@@ -193,8 +193,8 @@ def test_a_commit_that_disappears(table: Table, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_line_beyond_the_limit(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converters.delta.commit._PIECE", 100)
-    monkeypatch.setattr("converters.delta.commit.METADATA_LIMIT", 1000)
+    monkeypatch.setattr("converters.delta.log.commits._PIECE", 100)
+    monkeypatch.setattr("converters.delta.log.commits.METADATA_LIMIT", 1000)
     table.commit(0, *BASE, add("a", stats="x" * 5000))
     _refused(table, LimitExceeded, f"{0:020d}.json")
 

@@ -383,10 +383,10 @@ def _metadata(table: Table, version: int) -> Action | None:
 
 
 def test_many_commits_in_groups_and_large_ones_in_pieces(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converters.delta.commit._PIECE", 2000)
-    monkeypatch.setattr("converters.delta.commit._HEAD", 700)
-    monkeypatch.setattr("converters.delta.commit._KEPT", 5000)
-    monkeypatch.setattr("converters.delta.changes._GROUP_BYTES", 5000)
+    monkeypatch.setattr("converters.delta.log.commits._PIECE", 2000)
+    monkeypatch.setattr("converters.delta.log.commits._HEAD", 700)
+    monkeypatch.setattr("converters.delta.log.commits._KEPT", 5000)
+    monkeypatch.setattr("converters.delta.reading.changes._GROUP_BYTES", 5000)
     first: list[Action] = [*BASE, *(add(f"f{n}") for n in range(30))]
     others: list[list[Action]] = [
         [remove(f"f{version}"), *(add(f"g{version}-{n}") for n in range(version * 3)), add("f1")]
@@ -398,7 +398,7 @@ def test_many_commits_in_groups_and_large_ones_in_pieces(table: Table, monkeypat
 
 
 def test_where_looking_for_former_entries_is_too_dear(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converters.delta.changes._SEARCHED_BYTES", 0)
+    monkeypatch.setattr("converters.delta.reading.changes._SEARCHED_BYTES", 0)
     versions = write(table, [[*BASE, add("a"), add("b")], [add("c"), remove("a")], [remove("b")]])
     assert told(table, versions[0].snapshot) == [("1", ["c"], ["a"], False), ("2", [], ["b"], True)]
     for since in versions:

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from converters.deletes.blob import blob_of, positions_in
 from converters.deletes.reader import read_blobs
 from converters.delta import DeltaSource
-from converters.delta.deletion_vectors import deletion_vectors
-from converters.delta.file_actions import VECTOR, unique_ids
+from converters.delta.log.deletion_vectors import deletion_vectors
+from converters.delta.log.file_actions import VECTOR, unique_ids
 from converters.delta.source import DeltaSourceOptions
 from converters.errors import CorruptTable, PathNotAllowed
 from converters.storage import ObjectStorage, Roots

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.delta import few_actions
-from converters.delta.commit import Lines
-from converters.delta.file_actions import file_actions
+from converters.delta.log import few_actions
+from converters.delta.log.commits import Lines
+from converters.delta.log.file_actions import file_actions
 from tests.delta.logs import add, metadata, protocol, remove
 from tests.delta.test_deletion_vectors import inline, relative
 

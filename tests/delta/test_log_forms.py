@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from converters.delta import DeltaSource
-from converters.delta.reader import LogReader
+from converters.delta.log.reader import LogReader
 from converters.delta.source import DeltaSourceOptions
 from converters.storage import ObjectStorage
 from tests.delta.logs import BASE, Action, Table, add, checkpoint_table, column, metadata, protocol, remove, vector
@@ -251,7 +251,7 @@ def test_a_log_that_was_cleaned_up_to_its_checkpoint(table: Table) -> None:
 
 
 def test_very_long_lines_and_many_pieces(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converters.delta.commit._PIECE", 1000)
+    monkeypatch.setattr("converters.delta.log.commits._PIECE", 1000)
     long = {"numRecords": 3, "minValues": {"x": "y" * 50_000}}
     table.commit(
         0, *BASE, *(add(f"f{n}") for n in range(100)), add("long", stats=long), *(remove(f"f{n}") for n in range(90))

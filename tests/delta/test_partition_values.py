@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.delta.partition_values import partition_texts, partition_values, texts_of
+from converters.delta.partitions.values import partition_texts, partition_values, texts_of
 from converters.errors import CorruptTable, UnsupportedTableFeature
 from converters.model import PRIMITIVE_KINDS, DecimalType, Type, arrow_type
 from tests.delta.logs import Table, add, column, metadata, protocol

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.delta.paths import locations
+from converters.delta.log.paths import locations
 from converters.errors import CorruptTable
 from tests.delta.logs import BASE, Table, add, remove
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.delta.engine import cursor
-from converters.delta.extremes import columns_of
-from converters.delta.few_stats import few_stats
-from converters.delta.schema import read_schema
-from converters.delta.stats import StatsReader
-from converters.delta.text_stats import TextStats
+from converters.delta.log.engine import cursor
+from converters.delta.schema.reader import read_schema
+from converters.delta.statistics.extremes import columns_of
+from converters.delta.statistics.few_texts import few_stats
+from converters.delta.statistics.reader import StatsReader
+from converters.delta.statistics.texts import TextStats
 from converters.model import Schema
 from tests.delta.logs import column, schema_string
 

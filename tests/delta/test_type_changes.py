@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from converters.delta.schema import read_schema
-from converters.delta.type_changes import promotions
+from converters.delta.schema.reader import read_schema
+from converters.delta.schema.type_changes import promotions
 
 
 def _field(name: str, type_: Any, *changes: dict[str, str]) -> dict[str, Any]:

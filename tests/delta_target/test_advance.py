@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from converters.delta import checkpoint_schedule
+from converters.delta.writing import checkpoint_schedule
 from converters.errors import CommitConflict, FullSyncNeeded, StorageError, UnsupportedTableFeature
 from converters.model import Field, Schema
 from converters.model.types import PRIMITIVE_KINDS

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.delta.entry_search import Wanted
-from converters.delta.paths import locations
-from converters.delta.target_base import Base, read_base
+from converters.delta.log.entry_search import Wanted
+from converters.delta.log.paths import locations
+from converters.delta.writing.base import Base, read_base
 from converters.errors import CorruptTable
 from converters.storage import ObjectStorage
 from tests.delta.logs import BASE, Table, add, remove

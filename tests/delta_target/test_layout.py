@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from converters.delta.sql_literals import sql_literal
-from converters.delta.state import Protocol
-from converters.delta.write_protocol import needed_protocol, supports
+from converters.delta.log.state import Protocol
+from converters.delta.schema.sql_literals import sql_literal
+from converters.delta.writing.protocol import needed_protocol, supports
 from converters.errors import UnsupportedTableFeature
 from converters.model import PRIMITIVE_KINDS, DecimalType, Field, FixedType, Schema, StructType, Type
 from tests.delta_target.made import Made, identity, schema_of, with_ids

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.delta.schema import read_schema, write_schema
+from converters.delta.schema.reader import read_schema, write_schema
 from converters.errors import CorruptTable, LimitExceeded, UnsupportedTableFeature
 from converters.model import (
     PRIMITIVE_KINDS,

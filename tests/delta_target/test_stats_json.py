@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from converters.delta.stats_json import Statistics, joined
+from converters.delta.statistics.writer import Statistics, joined
 from converters.json_text import escaped, json_string
 from converters.model import (
     PRIMITIVE_KINDS,

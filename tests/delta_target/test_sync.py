@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from converters.delta import checkpoint_schedule
-from converters.delta.schema import write_schema
+from converters.delta.schema.reader import write_schema
+from converters.delta.writing import checkpoint_schedule
 from converters.errors import CommitConflict, StorageError, UnsupportedTableFeature
 from converters.model import Field, Schema
 from converters.model.types import PRIMITIVE_KINDS

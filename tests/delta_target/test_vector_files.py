@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from converters.deletes.blob import blob_of, positions_in
 from converters.deletes.reader import read_blobs
-from converters.delta import vector_files, z85
-from converters.delta.deletion_vectors import deletion_vectors
-from converters.delta.file_actions import unique_ids
-from converters.delta.vector_files import VectorFiles
+from converters.delta.log import z85
+from converters.delta.log.deletion_vectors import deletion_vectors
+from converters.delta.log.file_actions import unique_ids
+from converters.delta.writing import vector_files
+from converters.delta.writing.vector_files import VectorFiles
 from converters.errors import CorruptTable
 from converters.model.deletion_vector import DELETION_VECTOR
 from converters.storage import ObjectStorage

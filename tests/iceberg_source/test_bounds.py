@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyiceberg import types as iceberg
 from pyiceberg.conversions import to_bytes
 
-from converters.iceberg.bounds import decode_bounds
+from converters.iceberg.statistics.bounds import decode_bounds
 from converters.model.types import PRIMITIVE_KINDS, DecimalType, FixedType, Type, arrow_type
 
 INT32 = st.integers(-(2**31), 2**31 - 1)

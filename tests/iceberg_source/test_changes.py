@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters.errors import FullSyncNeeded
-from converters.iceberg.locate import load_table
+from converters.iceberg.metadata.location import load_table
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
 from converters.model.change import Change
 from converters.storage.object_store import ObjectStorage

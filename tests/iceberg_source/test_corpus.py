@@ -19,11 +19,11 @@ from pyiceberg.table import StaticTable
 from converters.deletes.blob import positions_in
 from converters.deletes.reader import read_blobs
 from converters.errors import UnsupportedTableFeature
-from converters.iceberg.file_lists import listed_files
-from converters.iceberg.live_files import partition_keys
-from converters.iceberg.locate import load_table
+from converters.iceberg.manifests.file_lists import listed_files
+from converters.iceberg.metadata.location import load_table
+from converters.iceberg.metadata.view import read_view
+from converters.iceberg.reading.live_files import partition_keys
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
-from converters.iceberg.view import read_view
 from converters.model.data_file import STAT_NAMES
 from converters.model.deletion_vector import DELETION_VECTOR
 from converters.model.schema import Leaf

@@ -16,8 +16,8 @@ from converters.errors import (
     SourceTableNotFound,
     UnsupportedTableFeature,
 )
-from converters.iceberg import locate
-from converters.iceberg.locate import has_metadata, load_table
+from converters.iceberg.metadata import location as locate
+from converters.iceberg.metadata.location import has_metadata, load_table
 from converters.storage.object_store import ObjectStorage
 from converters.storage.roots import Roots
 

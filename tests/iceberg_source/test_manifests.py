@@ -163,7 +163,7 @@ def test_timestamps_that_other_converters_cut_are_unknown(
 
 
 def test_a_large_block_becomes_many_batches(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converters.iceberg.live_files.rows_per_batch", lambda _: 7)
+    monkeypatch.setattr("converters.iceberg.reading.live_files.rows_per_batch", lambda _: 7)
     good = open_avro(avro(entry_schema(), _entries(50)), "it")
     content = b"".join(content for _, content in avro_container.blocks(good))
     table.manifest(container(good.metadata, [(50, content)]))
@@ -178,7 +178,7 @@ def test_a_large_block_becomes_many_batches(table: Table, monkeypatch: pytest.Mo
 
 
 def test_a_list_of_too_many_manifests_is_refused(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converters.iceberg.manifest_list_reader._MOST_MANIFESTS", 3)
+    monkeypatch.setattr("converters.iceberg.manifests.list_reader._MOST_MANIFESTS", 3)
     for _ in range(4):
         table.manifest(avro(entry_schema(), []))
     table.finish()

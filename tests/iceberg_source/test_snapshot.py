@@ -11,11 +11,11 @@ import pytest
 
 from converters.errors import CorruptTable, InvalidOption, LimitExceeded, PathNotAllowed, UnsupportedTableFeature
 from converters.formats import parse_options
-from converters.iceberg.metadata import SchemaJson
-from converters.iceberg.metadata_file import decode_json
-from converters.iceberg.name_mapping import mapped_names, name_mapping_text, parse_name_mapping
-from converters.iceberg.partition import parse_transform
-from converters.iceberg.schema import NARROW_TYPES_KEY, schema_from_json, schema_text, schema_to_json
+from converters.iceberg.metadata.file import decode_json
+from converters.iceberg.metadata.structs import SchemaJson
+from converters.iceberg.partitions.json_form import parse_transform
+from converters.iceberg.schema.json_form import NARROW_TYPES_KEY, schema_from_json, schema_text, schema_to_json
+from converters.iceberg.schema.name_mapping import mapped_names, name_mapping_text, parse_name_mapping
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
 from converters.model.partition import PartitionSpec
 from converters.storage.object_store import ObjectStorage

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from converters.formats import Commit
-from converters.iceberg.metadata import TableMetadata
+from converters.iceberg.metadata.structs import TableMetadata
 from converters.iceberg.target import IcebergTarget, IcebergTargetOptions
 from converters.model import (
     PRIMITIVE_KINDS,

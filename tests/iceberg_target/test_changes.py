@@ -14,8 +14,8 @@ import pytest
 from converters.deletes.blob import blob_of
 from converters.errors import CommitConflict, FullSyncNeeded
 from converters.formats import Commit
-from converters.iceberg.listed_manifest import ListedManifest, read_listed
-from converters.iceberg.previous_files import PreviousFiles
+from converters.iceberg.manifests.listed import ListedManifest, read_listed
+from converters.iceberg.writing.previous_files import PreviousFiles
 from converters.model import PRIMITIVE_KINDS, DecimalType, Field, PartitionSpec, Schema
 from converters.model.change import Change
 from converters.model.deletion_vector import DELETION_VECTOR
@@ -238,7 +238,7 @@ def test_a_lost_race_leaves_nothing(source: Source) -> None:
 def test_many_small_commits_do_not_make_many_manifests(
     source: Source, version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("converters.iceberg.manifest_merging.FEWEST_TO_MERGE", 5)
+    monkeypatch.setattr("converters.iceberg.manifests.merging.FEWEST_TO_MERGE", 5)
     sync(source, format_version=version)
     for number in range(12):
         before = set(source.files)

@@ -20,7 +20,7 @@ from pyiceberg import conversions
 from pyiceberg import types as ice
 
 from converters.avro.writer import ContainerWriter, RowJoiner, binary_from_matrix, varint, varints
-from converters.iceberg.bounds_encoding import LONGEST_BINARY, LONGEST_STRING, cut, encode_values
+from converters.iceberg.statistics.bounds_encoding import LONGEST_BINARY, LONGEST_STRING, cut, encode_values
 from converters.model import PRIMITIVE_KINDS, DecimalType, FixedType, PrimitiveType, Type, arrow_type
 
 LONGS = st.integers(-(2**63), 2**63 - 1)

@@ -9,12 +9,12 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.iceberg.entry_copy import CopiedEntries
-from converters.iceberg.entry_layout import ADDED, EntryLayout
-from converters.iceberg.entry_rows import OpenManifest
-from converters.iceberg.entry_search import find_entries
-from converters.iceberg.listed_manifest import ListedManifest
-from converters.iceberg.manifest_spool import ManifestSpool
+from converters.iceberg.manifests.entry_copy import CopiedEntries
+from converters.iceberg.manifests.entry_layout import ADDED, EntryLayout
+from converters.iceberg.manifests.entry_rows import OpenManifest
+from converters.iceberg.manifests.entry_search import find_entries
+from converters.iceberg.manifests.listed import ListedManifest
+from converters.iceberg.manifests.spool import ManifestSpool
 from converters.model import PartitionSpec, Schema, data_file_batch, data_file_schema
 from converters.storage import ObjectStorage
 from tests.iceberg_target.test_manifests import decoded, tables, written

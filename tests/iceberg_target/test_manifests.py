@@ -18,8 +18,7 @@ from pyiceberg import conversions
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
 
-from converters.iceberg.bounds_encoding import cut
-from converters.iceberg.entry_layout import (
+from converters.iceberg.manifests.entry_layout import (
     ADDED,
     DELETED,
     EXISTING,
@@ -29,11 +28,12 @@ from converters.iceberg.entry_layout import (
     PartitionMember,
     Status,
 )
-from converters.iceberg.listed_manifest import ListedManifest
-from converters.iceberg.manifest_spool import ManifestSpool
-from converters.iceberg.manifest_writer import MANIFEST_BYTES, ManifestWriter
-from converters.iceberg.partition import spec_to_json
-from converters.iceberg.schema import schema_text, schema_to_json
+from converters.iceberg.manifests.listed import ListedManifest
+from converters.iceberg.manifests.spool import ManifestSpool
+from converters.iceberg.manifests.writer import MANIFEST_BYTES, ManifestWriter
+from converters.iceberg.partitions.json_form import spec_to_json
+from converters.iceberg.schema.json_form import schema_text, schema_to_json
+from converters.iceberg.statistics.bounds_encoding import cut
 from converters.model import (
     PRIMITIVE_KINDS,
     DecimalType,

@@ -118,7 +118,7 @@ def test_a_hint_that_cannot_be_written_fails_nothing(source: Source) -> None:
 
 
 def test_a_far_away_store_gets_several_files_at_once(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converters.iceberg.manifest_writer.MANIFEST_BYTES", 200)
+    monkeypatch.setattr("converters.iceberg.manifests.writer.MANIFEST_BYTES", 200)
     for start in range(30, 60):
         source.add(some_rows(start), (f"p{start % 3}",))
     storage = ObjectStorage()
@@ -142,7 +142,7 @@ def test_a_fault_among_many_files_leaves_none(source: Source, monkeypatch: pytes
                 raise StorageError("No space left.")
             super().put_if_absent(path, data)
 
-    monkeypatch.setattr("converters.iceberg.manifest_writer.MANIFEST_BYTES", 200)
+    monkeypatch.setattr("converters.iceberg.manifests.writer.MANIFEST_BYTES", 200)
     for start in range(30, 60):
         source.add(some_rows(start), (f"p{start % 3}",))
     storage = Full()

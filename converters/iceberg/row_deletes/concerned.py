@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
-from converters.iceberg.difference import Difference
-from converters.iceberg.file_lists import listed_files
-from converters.iceberg.manifest_list_reader import DATA, DELETES
-from converters.iceberg.partition_keys import PartitionKeys
+from converters.iceberg.manifests.file_lists import listed_files
+from converters.iceberg.manifests.list_reader import DATA, DELETES
+from converters.iceberg.partitions.keys import PartitionKeys
+from converters.iceberg.reading.difference import Difference
 from converters.iceberg.row_deletes.delete_files import EQUALITY, POSITION, of_kind, read_delete_files
 from converters.iceberg.row_deletes.equality_deletes import newest_by_scope
 from converters.iceberg.row_deletes.position_files import deleted_positions

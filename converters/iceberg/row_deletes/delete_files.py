@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.errors import CorruptTable, UnsupportedTableFeature
-from converters.iceberg.manifest_list_reader import ManifestFile
-from converters.iceberg.manifest_reader import (
+from converters.iceberg.manifests.list_reader import ManifestFile
+from converters.iceberg.manifests.reader import (
     CONTENT,
     DELETE_COLUMNS,
     EQUALITY_IDS,
@@ -28,8 +28,8 @@ from converters.iceberg.manifest_reader import (
     Entries,
     read_entries,
 )
-from converters.iceberg.partition_keys import PartitionKeys
-from converters.iceberg.statistics import IdMap
+from converters.iceberg.partitions.keys import PartitionKeys
+from converters.iceberg.statistics.reader import IdMap
 from converters.storage.base import Storage
 from converters.storage.location import canonical_all
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyroaring import BitMap64
 
 from converters.errors import CorruptTable, UnsupportedTableFeature
-from converters.iceberg.partition_keys import PartitionKeys
+from converters.iceberg.partitions.keys import PartitionKeys
 from converters.iceberg.row_deletes.key_columns import KeyColumns
 
 __all__ = ["DataFileRows", "EqualityDeletes", "Scopes", "newest_by_scope"]

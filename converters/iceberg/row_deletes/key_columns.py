@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from converters.errors import CorruptTable, UnsupportedTableFeature
-from converters.iceberg.metadata import TableMetadata
-from converters.iceberg.name_mapping import NAME_MAPPING_KEY, mapped_names, parse_name_mapping
+from converters.iceberg.metadata.structs import TableMetadata
 from converters.iceberg.row_deletes.default_values import default_scalar
 from converters.iceberg.row_deletes.position_files import open_parquet
-from converters.iceberg.schema import schema_from_json
+from converters.iceberg.schema.json_form import schema_from_json
+from converters.iceberg.schema.name_mapping import NAME_MAPPING_KEY, mapped_names, parse_name_mapping
 from converters.model.schema import Leaf, Schema
 from converters.model.types import Type, arrow_type
 from converters.storage.base import Storage

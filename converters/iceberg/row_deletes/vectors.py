@@ -16,8 +16,8 @@ from pyroaring import BitMap64
 from converters.deletes.blob import blob_of, positions_in
 from converters.deletes.reader import read_blobs
 from converters.errors import CorruptTable, UnsupportedTableFeature
-from converters.iceberg.manifest_reader import SEQUENCE, Entries
-from converters.iceberg.partition_keys import PartitionKeys
+from converters.iceberg.manifests.reader import SEQUENCE, Entries
+from converters.iceberg.partitions.keys import PartitionKeys
 from converters.iceberg.row_deletes.delete_files import EQUALITY, POSITION, VECTOR, of_kind
 from converters.iceberg.row_deletes.equality_deletes import DataFileRows, EqualityDeletes
 from converters.iceberg.row_deletes.key_columns import KeyColumns

@@ -1,0 +1,1 @@
+"""Partition columns and their values (Delta protocol, "Partition Value Serialization")."""

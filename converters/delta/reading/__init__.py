@@ -1,0 +1,1 @@
+"""The source: versions of a table as snapshots, files and changes."""

@@ -1,0 +1,1 @@
+"""Statistics of data files, both ways (Delta protocol, "Per-file Statistics")."""

@@ -1,0 +1,1 @@
+"""The target: commits, checkpoints and deletion vectors."""

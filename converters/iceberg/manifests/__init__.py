@@ -1,0 +1,1 @@
+"""Manifests and manifest lists, both ways (Iceberg spec, "Manifests")."""

@@ -1,0 +1,1 @@
+"""Partition specs, and partitions of data files (Iceberg spec, "Partitioning")."""

@@ -1,0 +1,1 @@
+"""The source: snapshots of a table as files and changes."""

@@ -1,0 +1,1 @@
+"""Schemas, field ids and names (Iceberg spec, "Schemas and Data Types")."""
