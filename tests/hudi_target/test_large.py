@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from converters.hudi.metadata_table.writer import file_group_of
+from converters.hudi.metadata_table.keys import file_group_of
 from converters.hudi.writing import first_sync
 from converters.hudi.writing.commit_files import json_bytes_of, write_json
 from converters.hudi.writing.source_files import SOURCE_FILES

@@ -25,6 +25,7 @@ __all__ = [
     "FileKeys",
     "column_key",
     "column_stats_keys",
+    "file_group_of",
     "partition_key",
     "with_one_unpartitioned",
 ]
@@ -123,6 +124,27 @@ class FileKeys:
         suffixes = self.suffixes[(self.suffixes[:, : len(wanted)] == wanted).all(axis=1)].copy()
         suffixes[:, : len(empty)] = empty
         return _with_column(column, suffixes)
+
+
+def file_group_of(keys: pa.Array, groups: int) -> npt.NDArray[np.int64]:
+    """Which file group each record goes to, by its key (``HoodieTableMetadataUtil.mapRecordKeyToFileGroupIndex``).
+
+    Args:
+        keys: Binary; equally long and ASCII where there are several groups, as those of ``column_stats`` are.
+        groups: How many there are.
+    """
+    if groups == 1 or len(keys) == 0:
+        return np.zeros(len(keys), np.int64)
+    _, offsets, data = keys.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[keys.offset : keys.offset + len(keys) + 1]
+    texts = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]].reshape(len(keys), -1)
+    found = np.zeros(len(keys), np.uint32)
+    for place in range(texts.shape[1]):
+        found = found * np.uint32(31) + texts[:, place]
+    numbers = found.view(np.int32).astype(np.int64)
+    # Java's absolute value of the least int is itself, and its remainder has the sign of the dividend.
+    positive = np.where(numbers == -(2**31), numbers, np.abs(numbers))
+    return np.abs(np.fmod(positive, groups))
 
 
 def _with_column(column: str, suffixes: ByteArray) -> pa.Array:

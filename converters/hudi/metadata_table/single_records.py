@@ -39,11 +39,14 @@ def read_records(
     """
     if found.base is None:
         return read_slice(storage, found, timeline, pending)
+    logs = read_logs(storage, found, timeline, pending)
+    left = _left(keys, logs) if newest_only else keys
+    if not left:
+        return logs
     lookup = HFileLookup(storage, found.base, where_of(found.base))
     if not lookup.can_look_up:
         return read_slice(storage, found, timeline, pending)
-    logs = read_logs(storage, found, timeline, pending)
-    return [_records(lookup, _left(keys, logs) if newest_only else keys), *logs]
+    return [_records(lookup, left), *logs]
 
 
 def _left(keys: Sequence[bytes], contents: Iterable[MetadataContent]) -> Sequence[bytes]:

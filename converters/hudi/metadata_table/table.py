@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from converters.hudi.metadata_table.file_names import COLUMN_STATS, FILES
 from converters.hudi.metadata_table.files import merged_files
-from converters.hudi.metadata_table.keys import ALL_PARTITIONS, FileKeys, partition_key
+from converters.hudi.metadata_table.keys import ALL_PARTITIONS, FileKeys, file_group_of, partition_key
 from converters.hudi.metadata_table.single_records import read_records
 from converters.hudi.metadata_table.slices import MetadataContent, MetadataSlice, find_slices, read_slice
 from converters.hudi.metadata_table.statistics import StatisticsReader
@@ -116,7 +116,7 @@ class MetadataTable(msgspec.Struct, frozen=True, dict=True):
             found = self.files()
         else:
             keys = [ALL_PARTITIONS.encode(), *(partition_key(path).encode() for path in partitions)]
-            _, found = merged_files(self._records(FILES, keys, newest_only=False), self._where(FILES))
+            _, found = merged_files(self._records(FILES, keys), self._where(FILES))
         return found.filter(pc.is_in(found["partition"], value_set=pa.array(partitions, pa.string())))
 
     def column_stats(self, files: pa.Table, columns: Sequence[str]) -> pa.Table | None:
@@ -148,9 +148,23 @@ class MetadataTable(msgspec.Struct, frozen=True, dict=True):
 
     def _statistics_of(self, files: FileKeys, columns: Sequence[str]) -> StatisticsReader:
         """A reader that knows nothing but the statistics of these columns in these files."""
-        forms = (form(column) for column in columns for form in (files.keys, files.old_keys))
-        wanted = [key for keys in forms for key in keys.to_pylist()]
-        return StatisticsReader(self._records(COLUMN_STATS, wanted, newest_only=True), self._where(COLUMN_STATS))
+        forms = [form(column) for column in columns for form in (files.keys, files.old_keys)]
+        wanted = pa.concat_arrays([pa.array([], pa.binary()), *forms])
+        slices = self.slices[COLUMN_STATS]
+        groups = file_group_of(wanted, len(slices))
+        contents = [
+            content
+            for number, each in enumerate(slices)
+            for content in read_records(
+                self.storage,
+                each,
+                self.timeline,
+                self.pending,
+                wanted.filter(pa.array(groups == number)).to_pylist(),
+                newest_only=True,
+            )
+        ]
+        return StatisticsReader(contents, self._where(COLUMN_STATS))
 
     @functools.cached_property
     def _statistics(self) -> StatisticsReader:
@@ -167,11 +181,11 @@ class MetadataTable(msgspec.Struct, frozen=True, dict=True):
             for content in read_slice(self.storage, each, self.timeline, self.pending)
         ]
 
-    def _records(self, partition: str, keys: Sequence[bytes], *, newest_only: bool) -> list[MetadataContent]:
+    def _records(self, partition: str, keys: Sequence[bytes]) -> list[MetadataContent]:
         return [
             content
             for each in self.slices[partition]
-            for content in read_records(self.storage, each, self.timeline, self.pending, keys, newest_only=newest_only)
+            for content in read_records(self.storage, each, self.timeline, self.pending, keys, newest_only=False)
         ]
 
     def _where(self, partition: str) -> str:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from converters.hudi.containers.hfile_writer import HFileWriter
 from converters.hudi.containers.log_block import data_block
 from converters.hudi.metadata_table.file_names import COLUMN_STATS, FILES
+from converters.hudi.metadata_table.keys import file_group_of
 from converters.hudi.metadata_table.schemas import COLUMN_STATS_SCHEMA, FILES_SCHEMA
 from converters.hudi.table_config import PARTITION_MARK, TableConfig
 from converters.hudi.timeline.instant_files import InstantFiles
@@ -28,7 +27,7 @@ from converters.staging import Spool, no_room
 from converters.storage.base import Data, Storage
 from converters.storage.location import join
 
-__all__ = ["FileGroup", "MetadataCommit", "Records", "file_group_of", "group_name"]
+__all__ = ["FileGroup", "MetadataCommit", "Records", "group_name"]
 
 Records = Iterable[tuple[pa.Array, pa.Array]]
 """Keys and values, binary; ascending by keys throughout."""
@@ -188,24 +187,3 @@ class MetadataCommit:
 def group_name(partition: str, number: int) -> str:
     """The id of a file group of a partition (``HoodieTableMetadataUtil.getFileIDPrefix``)."""
     return f"{_PREFIXES[partition]}-{number:04d}-0"
-
-
-def file_group_of(keys: pa.Array, groups: int) -> npt.NDArray[np.int64]:
-    """Which file group each record goes to, by its key (``HoodieTableMetadataUtil.mapRecordKeyToFileGroupIndex``).
-
-    Args:
-        keys: Binary; equally long and ASCII where there are several groups, as those of ``column_stats`` are.
-        groups: How many there are.
-    """
-    if groups == 1 or len(keys) == 0:
-        return np.zeros(len(keys), np.int64)
-    _, offsets, data = keys.buffers()
-    bounds = np.frombuffer(offsets, np.int32)[keys.offset : keys.offset + len(keys) + 1]
-    texts = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]].reshape(len(keys), -1)
-    found = np.zeros(len(keys), np.uint32)
-    for place in range(texts.shape[1]):
-        found = found * np.uint32(31) + texts[:, place]
-    numbers = found.view(np.int32).astype(np.int64)
-    # Java's absolute value of the least int is itself, and its remainder has the sign of the dividend.
-    positive = np.where(numbers == -(2**31), numbers, np.abs(numbers))
-    return np.abs(np.fmod(positive, groups))

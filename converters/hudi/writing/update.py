@@ -18,10 +18,10 @@ import pyarrow as pa
 from converters.errors import TablecastError
 from converters.hudi.metadata_table.content import files_entries, files_records
 from converters.hudi.metadata_table.file_names import COLUMN_STATS, FILES
-from converters.hudi.metadata_table.keys import FileKeys
+from converters.hudi.metadata_table.keys import FileKeys, file_group_of
 from converters.hudi.metadata_table.records import sorted_records
 from converters.hudi.metadata_table.table import MetadataTable
-from converters.hudi.metadata_table.writer import FileGroup, MetadataCommit, Records, file_group_of
+from converters.hudi.metadata_table.writer import FileGroup, MetadataCommit, Records
 from converters.hudi.reading.file_names import base_files
 from converters.hudi.table_config import metadata_table_location, read_table_config
 from converters.hudi.timeline.active import Timeline, read_timeline
