@@ -159,6 +159,7 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
         version: Its current version, in the format's own terms.
         state: What the last sync left there; None when no sync ever wrote it.
         changed: What somebody else did to it since the last sync, for people; None when nothing.
+        damaged: What of it is gone that its readers need, for people; None when nothing is known to be.
         metadata_path: As ``Table.metadata_path``.
         schema_text: As ``Table.schema_text``.
         handle: What the format's target needs to go on from here; opaque to everybody else.
@@ -167,6 +168,7 @@ class TargetTable(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     state: SyncState | None
     changed: str | None
+    damaged: str | None = None
     metadata_path: str
     schema_text: str
     handle: Any = None

@@ -103,6 +103,7 @@ class IcebergTarget:
             version=f"v{loaded.version}" if loaded.version is not None else loaded.path.rpartition("/")[2],
             state=SyncState.from_properties(metadata.properties),
             changed=self._moved(metadata) or changed_since_sync(metadata),
+            damaged=self._lost(metadata),
             metadata_path=loaded.path,
             schema_text=schema_text(metadata.current_schema),
             handle=loaded,
@@ -179,6 +180,14 @@ class IcebergTarget:
         write_hint(self._storage, self._location, int(commit.version.removeprefix("v")))
         sweep(self._storage, self._location, following)
         return commit
+
+    def _lost(self, metadata: TableMetadata) -> str | None:
+        """What to say of a table whose newest snapshot cannot be read any more."""
+        snapshot = metadata.current_snapshot
+        if snapshot is None or snapshot.manifest_list is None:
+            return None
+        there = self._storage.head(canonical(snapshot.manifest_list))
+        return None if there is not None else f"the manifest list '{snapshot.manifest_list}' is gone"
 
     def _moved(self, metadata: TableMetadata) -> str | None:
         """What to say of a table that was copied here: its metadata is about the files that lie elsewhere."""

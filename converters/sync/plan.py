@@ -15,7 +15,7 @@ def is_up_to_date(base: TargetTable, wanted: SyncState) -> bool:
         base: The target.
         wanted: The state that a sync would leave.
     """
-    if base.state is None or base.changed is not None:
+    if base.state is None or base.changed is not None or base.damaged is not None:
         return False
     same = (base.state.source_format, base.state.source_version) == (wanted.source_format, wanted.source_version)
     # A commit that was running then may have ended since without becoming the newest.
@@ -39,6 +39,8 @@ def why_full(base: TargetTable | None, wanted: SyncState, mode: str) -> str | No
         return "asked for"
     if base.changed is not None:
         return f"somebody else changed the target: {base.changed}"
+    if base.damaged is not None:
+        return f"the target is damaged: {base.damaged}"
     if mark is None or known.source_version is None:
         # XTable leaves rows out in places: what it wrote is compared before it is built on.
         return "the last sync was another tool's"

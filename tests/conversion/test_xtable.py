@@ -102,16 +102,21 @@ def test_what_we_write_is_the_state_that_java_expects(target: Format, tmp_path: 
     assert state_of(target, table) == by_us.state
 
 
-def test_an_iceberg_table_whose_last_manifest_lists_are_gone_is_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source_has_changed", [True, False])
+def test_an_iceberg_table_whose_last_manifest_lists_are_gone_is_mended(
+    tmp_path: Path, *, source_has_changed: bool
+) -> None:
     table = write_delta(tmp_path / "t")
     for first in (100, 200, 300):
         converters.convert(str(table), ["iceberg"], source_format="delta")
         append_delta(table, first)
+    if not source_has_changed:
+        converters.convert(str(table), ["iceberg"], source_format="delta")
     for snapshot in metadata_of(table)["snapshots"][-2:]:
         Path(snapshot["manifest-list"].removeprefix("file://")).unlink()
     report = converters.convert(str(table), ["iceberg"], source_format="delta").targets[0]
     assert (report.error, report.mode) == (None, "full")
-    assert "does not exist" in str(report.reason)
+    assert "is gone" in str(report.reason)
     assert read_rows("iceberg", table) == read_rows("delta", table)
     append_delta(table, 400)
     assert converters.convert(str(table), ["iceberg"], source_format="delta").targets[0].mode == "incremental"

@@ -15,8 +15,10 @@ def state(**changes: object) -> SyncState:
     return msgspec.structs.replace(WANTED, **changes)
 
 
-def target(left_there: SyncState | None, changed: str | None = None) -> TargetTable:
-    return TargetTable(version="1", state=left_there, changed=changed, metadata_path="", schema_text="")
+def target(left_there: SyncState | None, changed: str | None = None, damaged: str | None = None) -> TargetTable:
+    return TargetTable(
+        version="1", state=left_there, changed=changed, damaged=damaged, metadata_path="", schema_text=""
+    )
 
 
 def test_the_same_version_is_up_to_date() -> None:
@@ -42,6 +44,10 @@ def test_nor_is_a_target_that_somebody_changed() -> None:
     assert not is_up_to_date(target(WANTED, "it lost a file"), WANTED)
 
 
+def test_nor_is_one_that_lost_something() -> None:
+    assert not is_up_to_date(target(WANTED, damaged="a manifest list is gone"), WANTED)
+
+
 @pytest.mark.parametrize(
     "left_there", [state(source_version="6"), state(pending_instants=(5,)), state(source_version="6", last_instant=1)]
 )
@@ -56,6 +62,7 @@ def test_a_later_version_is_reached_by_its_changes(left_there: SyncState) -> Non
         (target(None), "incremental", "first sync"),
         (target(state(source_version="6")), "full", "asked for"),
         (target(state(source_version="6"), "it lost a file"), "incremental", "somebody else changed the target: it lo"),
+        (target(WANTED, damaged="it lost a list"), "incremental", "the target is damaged: it lost a list"),
         (target(state(mark=None)), "incremental", "the last sync was another tool's"),
         (target(state(source_version=None)), "incremental", "the last sync was another tool's"),
         (target(state(source_format="HUDI")), "incremental", "the last sync was from another table"),
