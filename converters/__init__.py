@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from converters import errors
 from converters.errors import TablecastError
-from converters.formats import FormatSupport, formats
+from converters.registry import FormatSupport, formats
 from converters.storage import ObjectStorage, Roots, Storage
 from converters.sync.convert import convert
 from converters.sync.inspect import TableDescription, inspect

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from converters.errors import UnknownFormat
-from converters.formats import SOURCE_GROUP, TARGET_GROUP, source_class, source_names, target_class, target_names
+from converters.registry import SOURCE_GROUP, TARGET_GROUP, source_class, source_names, target_class, target_names
 
 
 @pytest.mark.parametrize("name", ["delta", "HUDI", " Iceberg "])

@@ -17,7 +17,7 @@ import pytest
 import converters
 from app.api.errors import STATUSES
 from app.settings import Settings
-from converters.formats import source_class, source_names, target_class, target_names
+from converters.registry import source_class, source_names, target_class, target_names
 from converters.sync.options import SyncOptions
 from tests.service.server import ROOT, environment, running_server
 from tests.tables import read_rows, write_delta

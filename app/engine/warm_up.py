@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import converters
-from converters.formats import source_class, source_names, target_class, target_names
+from converters.registry import source_class, source_names, target_class, target_names
 from converters.storage.location import join
 
 __all__ = ["warm_up"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from converters.formats import TargetTable, open_target, parse_options
+from converters.formats import TargetTable
+from converters.registry import open_target, parse_options
 from converters.storage.base import Storage
 from converters.storage.location import canonical
 from converters.storage.object_store import ObjectStorage

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from converters.errors import AmbiguousTable, SourceTableNotFound
-from converters.formats import (
-    Source,
-    parse_options,
-    source_class,
-    source_names,
-    source_prefix,
-    target_class,
-    target_names,
-)
+from converters.formats import Source
+from converters.registry import parse_options, source_class, source_names, source_prefix, target_class, target_names
 from converters.storage.base import Storage
 from converters.storage.location import canonical
 

@@ -8,9 +8,10 @@ import msgspec
 import pyarrow.compute as pc
 
 from converters.errors import TablecastError
-from converters.formats import Source, open_target, target_class, target_names
+from converters.formats import Source
 from converters.model.snapshot import Snapshot
 from converters.model.types import type_name
+from converters.registry import open_target, target_class, target_names
 from converters.storage.base import Storage
 from converters.storage.object_store import ObjectStorage
 from converters.sync.detection import open_source

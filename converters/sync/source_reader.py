@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import pyarrow as pa
 
-from converters.formats import Remembering, Source, Target, source_prefix, target_prefix
+from converters.formats import Remembering, Source, Target
 from converters.model.change import Change
 from converters.model.snapshot import Snapshot
+from converters.registry import source_prefix, target_prefix
 from converters.storage.base import Storage
 from converters.sync.state import SourceMark, SyncState
 

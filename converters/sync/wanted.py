@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from converters.errors import InvalidOption, InvalidRequest
-from converters.formats import Source, Target, source_prefix, target_class, target_prefix
+from converters.formats import Source, Target
+from converters.registry import source_prefix, target_class, target_prefix
 
 __all__ = ["check_option_keys", "target_location", "wanted_targets"]
 

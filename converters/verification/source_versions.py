@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from converters.errors import InvalidOption
-from converters.formats import Source, parse_options, source_class, source_prefix
+from converters.formats import Source
 from converters.model.snapshot import Snapshot
+from converters.registry import parse_options, source_class, source_prefix
 from converters.storage.base import Storage
 from converters.verification.listing import Listing, parts_for
 

@@ -9,8 +9,9 @@ from typing import Protocol
 import msgspec
 
 from converters.errors import CommitConflict, TablecastError
-from converters.formats import Source, Target, TargetTable, source_class
+from converters.formats import Source, Target, TargetTable
 from converters.model.snapshot import Snapshot
+from converters.registry import source_class
 from converters.storage.base import Storage
 from converters.sync.report import TargetError
 from converters.sync.target_sync import Base, current

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from converters.errors import InvalidRequest
-from converters.formats import open_target, parse_options
+from converters.registry import open_target, parse_options
 from converters.storage.base import Storage
 from converters.storage.location import canonical
 from converters.storage.object_store import ObjectStorage

@@ -9,8 +9,8 @@ import pytest
 
 from converters.delta import DeltaTarget
 from converters.delta.target import DeltaTargetOptions
-from converters.formats import source_class
 from converters.model import Snapshot
+from converters.registry import source_class
 from converters.storage import ObjectStorage
 from converters.sync.state import SourceMark, SyncState
 from tests.changes import Files, change_between, files_of

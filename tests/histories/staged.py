@@ -10,7 +10,7 @@ from pathlib import Path
 
 import converters
 from converters.errors import UnsupportedTableFeature
-from converters.formats import parse_options, source_class, source_prefix
+from converters.registry import parse_options, source_class, source_prefix
 from converters.storage import ObjectStorage, Storage
 from tests.conversion.outcomes import convert_case, refused_at
 from tests.corpus import Case, Contents, Corpus

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from converters.errors import CorruptTable, InvalidOption, UnsupportedTableFeature
-from converters.formats import parse_options
 from converters.hudi.target import HudiTargetOptions
 from converters.model import Field, Schema
 from converters.model.types import PRIMITIVE_KINDS
+from converters.registry import parse_options
 from tests.hudi_target.made import SPARKS, HudiMade, schema_of
 from tests.readers import hudi
 

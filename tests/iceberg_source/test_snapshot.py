@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from converters.errors import CorruptTable, InvalidOption, LimitExceeded, PathNotAllowed, UnsupportedTableFeature
-from converters.formats import parse_options
 from converters.iceberg.metadata.file import decode_json
 from converters.iceberg.metadata.structs import SchemaJson
 from converters.iceberg.partitions.json_form import parse_transform
@@ -18,6 +17,7 @@ from converters.iceberg.schema.json_form import NARROW_TYPES_KEY, schema_from_js
 from converters.iceberg.schema.name_mapping import mapped_names, name_mapping_text, parse_name_mapping
 from converters.iceberg.source import IcebergSource, IcebergSourceOptions
 from converters.model.partition import PartitionSpec
+from converters.registry import parse_options
 from converters.storage.object_store import ObjectStorage
 from converters.storage.roots import Roots
 from tests.iceberg_source.made import COLUMNS, SNAPSHOT_ID, Table, avro, entry, entry_schema, list_schema

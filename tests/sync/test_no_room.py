@@ -16,7 +16,7 @@ from tests.sync.conftest import Direction
 _CONVERT = """
 import json, resource, signal, sys
 import converters
-from converters.formats import source_class, target_class
+from converters.registry import source_class, target_class
 path, source, target, room = sys.argv[1:]
 source_class(source), target_class(target)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
