@@ -46,7 +46,7 @@ def test_the_library_knows_nothing_of_the_service() -> None:
 
 def test_what_the_library_loads_has_no_service_in_it() -> None:
     code = (
-        "import sys; from converters.formats import source_class, source_names, target_class, target_names;"
+        "import sys; from converters.registry import source_class, source_names, target_class, target_names;"
         "[source_class(name) for name in source_names()]; [target_class(name) for name in target_names()];"
         f"print(sorted(({FORBIDDEN_IN_LIBRARY - {'asyncio'}}) & set(sys.modules)))"
     )
