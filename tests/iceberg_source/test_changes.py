@@ -225,6 +225,8 @@ def _history(made: DeletedRows, commits: list[Any]) -> list[int]:
             elif not data:
                 continue
             elif kind == "vector":
+                if vectors.get(about, "").startswith(f"vector-{number}-"):
+                    continue  # a snapshot has one vector for a file
                 removed |= {vectors[about]} if about in vectors else set()
                 vectors[about] = name
                 made.vector(name, about, [dice.randrange(3)], sequence=sequence)
