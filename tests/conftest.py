@@ -19,7 +19,9 @@ for name in list(os.environ):
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("tablecast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples each time, so that a change is judged by what it changes; --hypothesis-profile=search has others.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("tablecast", settings.get_profile("search"), derandomize=True)
 settings.load_profile("tablecast")
 
 
